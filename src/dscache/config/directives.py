@@ -1,0 +1,369 @@
+"""All directives of dscache, each declared once: the only place of names, defaults and bounds.
+
+The command line, CONFIG GET, SET and REWRITE, the annotated ``dscache.conf`` and the documentation
+are all made from these declarations. Whoever adds one sees to it that it *does* something, and,
+unless it is immutable, that a change takes effect at once (``Config.on_change``): a directive
+without effect is a defect.
+
+Names, defaults and bounds are those of Redis 7.4 wherever Redis has the directive. The exceptions:
+``dir`` is immutable here and has a default of its own (the store lives there), ``maxmemory`` has a
+lower bound and its 0 is not "unlimited" (a cache without bound would be pointless), and ``hz``
+refuses values that Redis would silently cap.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dscache.config.directive import (
+    GB,
+    INT32_MAX,
+    INT64_MAX,
+    MB,
+    Boolean,
+    BufferLimits,
+    Choice,
+    Directive,
+    Integer,
+    Memory,
+    Octal,
+    OutputLimit,
+    OutputLimits,
+    Percentiles,
+    Seconds,
+    Section,
+    Text,
+    Words,
+)
+
+MINIMUM_MAXMEMORY_BYTES: Final = 8 * MB
+
+NETWORK: Final = Section(
+    "Network",
+    "Where the server listens, and how it treats connections.",
+)
+SECURITY: Final = Section(
+    "Security",
+    "Who may connect and what they may do.",
+)
+DATA: Final = Section(
+    "Data set",
+    "Where the data set lives and how it gets to the disk. The disk holds all of it; memory is a"
+    " cache of it.",
+)
+MEMORY: Final = Section(
+    "Memory",
+    "How much memory the server uses and what it keeps there. When memory is full, entries leave"
+    " it; they are not lost, because they are on disk.",
+)
+CLIENTS: Final = Section(
+    "Clients",
+    "What a single client may ask of the server, so that none can exhaust it for the others.",
+)
+EXPIRY: Final = Section(
+    "Background work",
+    "How much of its time the server spends on work that no client waits for.",
+)
+OBSERVATION: Final = Section(
+    "Logging and latency",
+    "What the server tells about itself.",
+)
+
+
+class Directives:
+    """The declarations, in the order in which the annotated file shows them."""
+
+    bind = Words(
+        "bind",
+        default=("127.0.0.1", "-::1"),
+        maximum_words=16,
+        too_many="Too many bind addresses specified.",
+        section=NETWORK,
+        doc="The addresses to listen on, each an IPv4 or IPv6 address of this machine; * means all"
+        " IPv4 and ::* all IPv6 addresses. An address with a leading - may be missing from the"
+        " machine; any other that cannot be bound stops the start. With no address at all the"
+        " server listens on the Unix socket only.",
+    )
+    port = Integer(
+        "port",
+        default=6379,
+        minimum=0,
+        maximum=65535,
+        section=NETWORK,
+        doc="The TCP port to listen on. 0: do not listen on TCP.",
+    )
+    tcp_backlog = Integer(
+        "tcp-backlog",
+        default=511,
+        minimum=0,
+        maximum=INT32_MAX,
+        immutable=True,
+        section=NETWORK,
+        doc="How many connections may wait to be accepted. The kernel cuts this down to its own"
+        " limit, on Linux /proc/sys/net/core/somaxconn.",
+    )
+    unixsocket = Text(
+        "unixsocket",
+        default="",
+        immutable=True,
+        section=NETWORK,
+        doc="The path of a Unix socket to listen on. Empty: none.",
+    )
+    unixsocketperm = Octal(
+        "unixsocketperm",
+        default=0,
+        maximum=0o777,
+        section=NETWORK,
+        doc="The permissions of the Unix socket. 0: as the umask of the process leaves them.",
+    )
+    timeout = Integer(
+        "timeout",
+        default=0,
+        minimum=0,
+        maximum=INT32_MAX,
+        section=NETWORK,
+        doc="Disconnect a client that has sent nothing for this many seconds. 0: never. Clients"
+        " that are subscribed or blocked are spared.",
+    )
+    tcp_keepalive = Integer(
+        "tcp-keepalive",
+        default=300,
+        minimum=0,
+        maximum=INT32_MAX,
+        section=NETWORK,
+        doc="Probe a silent TCP connection after this many seconds, so that a dead peer is noticed"
+        " and network equipment keeps the connection open. 0: do not probe.",
+    )
+
+    protected_mode = Boolean(
+        "protected-mode",
+        default=True,
+        section=SECURITY,
+        doc="As long as no password is set, refuse every connection that does not come from this"
+        " machine. This is what protects a server that listens on all addresses by mistake.",
+    )
+    requirepass = Text(
+        "requirepass",
+        default="",
+        secret=True,
+        section=SECURITY,
+        doc="The password that clients must give with AUTH before anything else. Empty: none is"
+        " needed. Use a long random one: many passwords a second can be tried.",
+    )
+    enable_debug_command = Choice(
+        "enable-debug-command",
+        default="no",
+        choices=("no", "yes", "local"),
+        immutable=True,
+        section=SECURITY,
+        doc="Whether clients may use DEBUG. local: only clients on this machine may.",
+    )
+
+    dir = Text(
+        "dir",
+        default="./dscache-data",
+        immutable=True,
+        required=True,
+        section=DATA,
+        doc="The directory of the data set, created if it does not exist. Only one server at a time"
+        " can use it.",
+    )
+    volatile = Boolean(
+        "volatile",
+        default=False,
+        immutable=True,
+        section=DATA,
+        doc="Keep the data set in a temporary directory that is removed at exit, instead of in dir:"
+        " a cache larger than memory that does not outlive the server.",
+    )
+    databases = Integer(
+        "databases",
+        default=16,
+        minimum=1,
+        maximum=INT32_MAX,
+        immutable=True,
+        section=DATA,
+        doc="The number of databases; SELECT takes 0 up to one less.",
+    )
+    cache_flush_delay = Seconds(
+        "cache-flush-delay",
+        default=1.0,
+        maximum=3600.0,
+        section=DATA,
+        doc="A changed key is on disk at most about this many seconds later. Longer saves writes"
+        " when the same keys change again and again; shorter spreads them more evenly.",
+    )
+    disk_threads = Integer(
+        "disk-threads",
+        default=4,
+        minimum=1,
+        maximum=64,
+        immutable=True,
+        section=DATA,
+        doc="How many threads read from and write to the disk. More of them serve more keys at once"
+        " that are not in memory, as far as the disk can.",
+    )
+
+    maxmemory = Memory(
+        "maxmemory",
+        default=0,
+        minimum=MINIMUM_MAXMEMORY_BYTES,
+        zero_allowed=True,
+        section=MEMORY,
+        doc="The memory that the cached part of the data set may take, all bookkeeping included. 0:"
+        " a quarter of the memory of the machine or of the container, whichever is smaller.",
+    )
+    cache_policy = Choice(
+        "cache-policy",
+        default="s3fifo",
+        choices=("s3fifo", "sieve", "lru", "lfu", "random"),
+        section=MEMORY,
+        doc="Which entries leave memory first. s3fifo and sieve keep what is asked for again and"
+        " resist scans; lru lets go what was unused longest, lfu what is used least often; random"
+        " is for comparison.",
+    )
+    lfu_log_factor = Integer(
+        "lfu-log-factor",
+        default=10,
+        minimum=0,
+        maximum=INT32_MAX,
+        section=MEMORY,
+        doc="For the lfu policy: how slowly the use counter of a key grows. The higher, the more"
+        " uses it takes until the counter is at its maximum of 255.",
+    )
+    lfu_decay_time = Integer(
+        "lfu-decay-time",
+        default=1,
+        minimum=0,
+        maximum=INT32_MAX,
+        section=MEMORY,
+        doc="For the lfu policy: the number of minutes after which the use counter of an unused key"
+        " falls by one. 0: it never falls.",
+    )
+
+    maxclients = Integer(
+        "maxclients",
+        default=10000,
+        minimum=1,
+        maximum=2**32 - 1,
+        section=CLIENTS,
+        doc="The number of clients that may be connected at once; further ones get an error. The"
+        " operating system's limit of open files must allow it.",
+    )
+    proto_max_bulk_len = Memory(
+        "proto-max-bulk-len",
+        default=512 * MB,
+        minimum=MB,
+        section=CLIENTS,
+        doc="The longest single argument of a command, and so the longest string value.",
+    )
+    client_query_buffer_limit = Memory(
+        "client-query-buffer-limit",
+        default=GB,
+        minimum=MB,
+        section=CLIENTS,
+        doc="How much a client may send that has not been carried out yet. One that sends more is"
+        " disconnected.",
+    )
+    client_output_buffer_limit = BufferLimits(
+        "client-output-buffer-limit",
+        default=OutputLimits(
+            normal=OutputLimit(0, 0, 0),
+            replica=OutputLimit(256 * MB, 64 * MB, 60),
+            pubsub=OutputLimit(32 * MB, 8 * MB, 60),
+        ),
+        section=CLIENTS,
+        doc="Disconnect a client that does not read its replies fast enough: at once when more"
+        " than the hard limit is waiting for it, or when more than the soft limit has been waiting"
+        " for the given number of seconds. 0: no limit. A line changes only the class of clients"
+        " that it names.",
+    )
+
+    hz = Integer(
+        "hz",
+        default=10,
+        minimum=1,
+        maximum=500,
+        section=EXPIRY,
+        doc="How many times a second the regular background work runs. Higher values detect"
+        " timeouts and expired keys sooner and cost more processor time when idle.",
+    )
+    active_expire_effort = Integer(
+        "active-expire-effort",
+        default=1,
+        minimum=1,
+        maximum=10,
+        section=EXPIRY,
+        doc="How hard the server works to delete expired keys that nobody asks for, from 1, the"
+        " least time, to 10, the least leftovers.",
+    )
+    shutdown_timeout = Integer(
+        "shutdown-timeout",
+        default=10,
+        minimum=0,
+        maximum=INT32_MAX,
+        section=EXPIRY,
+        doc="How many seconds a shutdown goes on trying to save the last changes when the disk does"
+        " not take them. After that the server ends without them, says so, and exits with 1.",
+    )
+
+    loglevel = Choice(
+        "loglevel",
+        default="notice",
+        choices=("debug", "verbose", "notice", "warning", "nothing"),
+        section=OBSERVATION,
+        doc="How much is logged, from most to least.",
+    )
+    logfile = Text(
+        "logfile",
+        default="",
+        immutable=True,
+        section=OBSERVATION,
+        doc="The file to which the log is appended. Empty: the log goes to standard output.",
+    )
+    slowlog_log_slower_than = Integer(
+        "slowlog-log-slower-than",
+        default=10000,
+        minimum=-1,
+        maximum=INT64_MAX,
+        section=OBSERVATION,
+        doc="A command that takes longer than this many microseconds goes to the slow log. 0: every"
+        " command does. -1: none does.",
+    )
+    slowlog_max_len = Integer(
+        "slowlog-max-len",
+        default=128,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=OBSERVATION,
+        doc="How many commands the slow log holds; the oldest go first. It is kept in memory.",
+    )
+    latency_monitor_threshold = Integer(
+        "latency-monitor-threshold",
+        default=0,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=OBSERVATION,
+        doc="Remember events that take at least this many milliseconds for LATENCY. 0: do not.",
+    )
+    latency_tracking = Boolean(
+        "latency-tracking",
+        default=True,
+        section=OBSERVATION,
+        doc="Count how long the calls of each command take, for the percentiles in INFO"
+        " latencystats and for LATENCY HISTOGRAM.",
+    )
+    latency_tracking_info_percentiles = Percentiles(
+        "latency-tracking-info-percentiles",
+        default=(50.0, 99.0, 99.9),
+        section=OBSERVATION,
+        doc="The percentiles that INFO latencystats shows.",
+    )
+
+
+ALL_DIRECTIVES: Final[tuple[Directive[object], ...]] = tuple(
+    declared for declared in vars(Directives).values() if isinstance(declared, Directive)
+)
+DIRECTIVES_BY_NAME: Final[dict[str, Directive[object]]] = {
+    directive.name: directive for directive in ALL_DIRECTIVES
+}

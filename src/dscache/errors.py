@@ -1,0 +1,55 @@
+"""The one exception hierarchy of dscache.
+
+Two families never mix. A *client's* mistake is a ``CommandError``: its text goes to that client as an
+error reply and nothing else happens. A failure of *ours* (the disk, the configuration, a broken store)
+is one of the others: it is logged, shown in INFO, and says what to do about it.
+
+Signals that unwind a command without being errors (``Fault``) live with the machinery that catches
+them, in ``dscache.engine.waiting``.
+"""
+
+from __future__ import annotations
+
+
+class DscacheError(Exception):
+    """Base of everything that dscache raises on purpose."""
+
+
+class CommandError(DscacheError):
+    """A command cannot be carried out; ``reply`` is the error line that the client gets, code first.
+
+    >>> CommandError(b"ERR syntax error").reply
+    b'ERR syntax error'
+    """
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__(reply.decode("utf-8", "replace"))
+        self.reply = reply
+
+
+class ProtocolError(DscacheError):
+    """Bytes from a client are not the Redis protocol; it gets ``reply`` and is disconnected."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__(reply.decode("utf-8", "replace"))
+        self.reply = reply
+
+
+class ConfigError(DscacheError):
+    """A directive is unknown or its value is refused; the text names file, line and remedy."""
+
+
+class StoreError(DscacheError):
+    """The store could not read or write; the operation may be tried again."""
+
+
+class StoreLockedError(StoreError):
+    """Another running server owns the data directory."""
+
+
+class StoreFormatError(StoreError):
+    """The store on disk is newer than this program, or is not a dscache store."""
+
+
+class StoreDamagedError(StoreError):
+    """What is on disk contradicts itself; nothing was changed."""
