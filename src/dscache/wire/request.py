@@ -1,0 +1,293 @@
+"""Requests: a sans-I/O parser that eats bytes and yields argument lists.
+
+``feed`` takes what a socket delivered, ``next_request`` returns one request at a time until it
+answers ``None``: more bytes are needed. A request may be split at any byte. The parser walks the
+bytes with native integers and slices each argument out once; nothing is copied twice except the
+unparsed tail of a read that ended inside a request. A long argument (``BIG_ARGUMENT_BYTES``) leaves
+the query buffer: its pieces are gathered in a list and joined when the last has come, so a value of
+n bytes costs O(n) however small the reads are. Between reads nothing is held but what
+``pending_bytes`` counts: a read that was parsed whole is let go, or ten thousand idle clients would
+each keep their last one.
+
+What a stream of bytes means never depends on how the network cut it into reads; a stream that is
+not the protocol fails in any cutting, at the latest when its line ends or is too long.
+
+``hiredis`` was tried and rejected: it parses replies, not requests (no inline commands, and a header
+can make it allocate gigabytes), and the compiled walk below is faster.
+
+Limits and error texts are Redis's; see ``dscache.wire.limits``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from dscache.errors import ProtocolError
+from dscache.wire.inline import split_inline
+from dscache.wire.limits import (
+    BIG_ARGUMENT_BYTES,
+    INLINE_MAX_BYTES,
+    MULTIBULK_MAX_ARGUMENTS,
+    UNAUTHENTICATED_MAX_ARGUMENTS,
+    UNAUTHENTICATED_MAX_BULK_BYTES,
+)
+
+_CR: Final = 13
+_STAR: Final = 42
+_DOLLAR: Final = 36
+_ZERO: Final = 48
+
+# How HTTP begins, and what each of its requests has. A web page can make a browser send such a request
+# to this machine, with commands in its body; the connection must end before they are reached.
+_HTTP_WORDS: Final = (b"post", b"host:")
+
+# What ``_number`` answers when the line is not complete yet, or is not a number.
+_INCOMPLETE: Final = -(1 << 60)
+_INVALID: Final = -(1 << 60) + 1
+
+# As many digits as a signed 64-bit integer can have.
+_MAX_DIGITS: Final = 19
+_I64_MIN_MAGNITUDE: Final = 1 << 63
+
+# Pieces of a long argument shorter than this are merged, so that a client that sends it byte by byte
+# cannot make the list of pieces many times larger than the argument.
+_SMALL_PIECE_BYTES: Final = 4 * 1024
+
+
+class RequestParser:
+    """Parses one client's stream of requests.
+
+    ``trusted`` is false until the client has authenticated; it selects the small limits.
+    ``max_bulk_bytes`` is the directive ``proto-max-bulk-len``.
+    """
+
+    def __init__(self, max_bulk_bytes: int, trusted: bool = True) -> None:
+        self.max_bulk_bytes: i64 = max_bulk_bytes
+        self.trusted = trusted
+        self._buffer = b""
+        self._position: i64 = 0
+        # The request being read: its arguments so far, and how many are still to come.
+        self._arguments: list[bytes] = []
+        self._arguments_bytes: i64 = 0
+        self._missing: i64 = 0
+        # The length of the argument being read, -1 until its header has been.
+        self._bulk_bytes: i64 = -1
+        # A long argument's pieces, and how many bytes (with CR LF) are still to come.
+        self._pieces: list[bytes] = []
+        self._piece_bytes: i64 = 0
+        self._gathered_bytes: i64 = 0
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes that arrived. O(len(data)) amortised."""
+        if self._piece_bytes > 0:
+            data = self._gather(data)
+            if not data:
+                return
+        if self._position >= len(self._buffer):
+            self._buffer = data
+        elif self._position == 0:
+            self._buffer += data
+        else:
+            self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+
+    def pending_bytes(self) -> int:
+        """Bytes held for requests that were not yet taken: what client-query-buffer-limit bounds.
+
+        The whole arguments of a request that is not complete count: a request of a million small
+        arguments occupies as much as a single large one.
+        """
+        held: i64 = len(self._buffer) - self._position
+        return held + self._gathered_bytes + self._arguments_bytes
+
+    def next_request(self) -> list[bytes] | None:
+        """The next whole request, or None if more bytes are needed.
+
+        An empty list is an empty request (``*0`` or a blank line), which has no reply.
+        Raises ProtocolError when the bytes are not the protocol; the client must be disconnected.
+        """
+        buffer = self._buffer
+        position: i64 = self._position
+        end: i64 = len(buffer)
+        if self._piece_bytes > 0:
+            return None
+        if self._missing == 0:
+            if self._arguments:
+                # The last argument was a long one: it completed the request while being fed.
+                return self._take_arguments()
+            if position >= end:
+                self._keep_tail(position)
+                return None
+            if buffer[position] != _STAR:
+                return self._inline()
+            count = self._header(position + 1)
+            if count == _INCOMPLETE:
+                self._require_short_line(b"too big mbulk count string")
+                self._keep_tail(position)
+                return None
+            if count == _INVALID or count > MULTIBULK_MAX_ARGUMENTS:
+                raise ProtocolError(b"ERR Protocol error: invalid multibulk length")
+            if count > UNAUTHENTICATED_MAX_ARGUMENTS and not self.trusted:
+                raise ProtocolError(b"ERR Protocol error: unauthenticated multibulk length")
+            if count <= 0:
+                return []
+            self._missing = count
+            position = self._position
+        arguments = self._arguments
+        missing: i64 = self._missing
+        while missing > 0:
+            length: i64 = self._bulk_bytes
+            if length < 0:
+                if position >= end:
+                    break
+                if buffer[position] != _DOLLAR:
+                    shown = buffer[position : position + 1]
+                    raise ProtocolError(b"ERR Protocol error: expected '$', got '" + shown + b"'")
+                # The header's digits, walked in place: the hottest loop of the server.
+                cursor: i64 = position + 1
+                length = 0
+                digit: i64 = -1
+                while cursor < end:
+                    digit = buffer[cursor] - _ZERO
+                    if digit < 0 or digit > 9:
+                        break
+                    length = length * 10 + digit
+                    cursor += 1
+                    if cursor - position > _MAX_DIGITS:
+                        break
+                if (
+                    cursor + 1 < end
+                    and digit == _CR - _ZERO
+                    and cursor > position + 1
+                    and (buffer[position + 1] != _ZERO or cursor == position + 2)
+                ):
+                    position = cursor + 2
+                else:
+                    # Incomplete, or unusual enough to be judged by the book.
+                    length = self._header(position + 1)
+                    if length == _INCOMPLETE:
+                        self._position = position
+                        self._require_short_line(b"too big bulk count string")
+                        break
+                    position = self._position
+                if length < 0 or length > self.max_bulk_bytes:
+                    raise ProtocolError(b"ERR Protocol error: invalid bulk length")
+                if length > UNAUTHENTICATED_MAX_BULK_BYTES and not self.trusted:
+                    raise ProtocolError(b"ERR Protocol error: unauthenticated bulk length")
+            stop: i64 = position + length
+            if stop + 2 > end:
+                self._bulk_bytes = length
+                if length >= BIG_ARGUMENT_BYTES:
+                    self._start_gathering(position)
+                    self._missing = missing
+                    return None
+                break
+            arguments.append(buffer[position:stop])
+            self._arguments_bytes += length
+            position = stop + 2
+            self._bulk_bytes = -1
+            missing -= 1
+        self._missing = missing
+        self._position = position
+        if missing > 0:
+            self._keep_tail(position)
+            return None
+        return self._take_arguments()
+
+    def _take_arguments(self) -> list[bytes]:
+        whole = self._arguments
+        self._arguments = []
+        self._arguments_bytes = 0
+        return whole
+
+    def _keep_tail(self, position: i64) -> None:
+        """Let go what has been parsed; the bytes from ``position`` wait for more."""
+        if position > 0:
+            self._buffer = self._buffer[position:]
+            self._position = 0
+
+    def _header(self, start: i64) -> i64:
+        """The number on the line at ``start``, -1 for any negative one; the position moves behind it.
+
+        As Redis's string2ll: no leading zeros, no plus sign, no blanks.
+        """
+        buffer = self._buffer
+        end: i64 = len(buffer)
+        line_end: i64 = buffer.find(b"\r", start)
+        if line_end < 0 or line_end + 1 >= end:
+            return _INCOMPLETE
+        digits = buffer[start:line_end]
+        self._position = line_end + 2
+        negative = digits[:1] == b"-"
+        unsigned = digits[1:] if negative else digits
+        if not unsigned.isdigit() or len(unsigned) > _MAX_DIGITS:
+            return _INVALID
+        if unsigned[0] == _ZERO and len(digits) > 1:
+            return _INVALID
+        number = int(unsigned)
+        if negative:
+            return -1 if number <= _I64_MIN_MAGNITUDE else _INVALID
+        if number >= _I64_MIN_MAGNITUDE:
+            return _INVALID
+        result: i64 = number
+        return result
+
+    def _require_short_line(self, complaint: bytes) -> None:
+        if len(self._buffer) - self._position > INLINE_MAX_BYTES:
+            raise ProtocolError(b"ERR Protocol error: " + complaint)
+
+    def _inline(self) -> list[bytes] | None:
+        buffer = self._buffer
+        line_end: i64 = buffer.find(b"\n", self._position)
+        if line_end < 0:
+            self._require_short_line(b"too big inline request")
+            self._keep_tail(self._position)
+            return None
+        line = buffer[self._position : line_end]
+        if len(line) > INLINE_MAX_BYTES:
+            raise ProtocolError(b"ERR Protocol error: too big inline request")
+        self._position = line_end + 1
+        arguments = split_inline(line.removesuffix(b"\r"))
+        if arguments is None:
+            raise ProtocolError(b"ERR Protocol error: unbalanced quotes in request")
+        if arguments and arguments[0].lower() in _HTTP_WORDS:
+            raise ProtocolError(b"ERR Protocol error: this is not a web server")
+        return arguments
+
+    def _start_gathering(self, position: i64) -> None:
+        have = self._buffer[position:]
+        self._pieces = [have]
+        self._gathered_bytes = len(have)
+        self._piece_bytes = self._bulk_bytes + 2 - len(have)
+        self._buffer = b""
+        self._position = 0
+
+    def _gather(self, data: bytes) -> bytes:
+        """Add to the long argument; answer the bytes behind its end."""
+        wanted: i64 = self._piece_bytes
+        have: i64 = len(data)
+        pieces = self._pieces
+        if have < wanted:
+            if have < _SMALL_PIECE_BYTES and len(pieces[-1]) < _SMALL_PIECE_BYTES:
+                pieces[-1] += data
+            else:
+                pieces.append(data)
+            self._piece_bytes = wanted - have
+            self._gathered_bytes += have
+            return b""
+        if wanted >= 2:
+            # The usual end: CR LF came together and is left out, so the argument is copied once.
+            pieces.append(data[: wanted - 2])
+            argument = b"".join(pieces)
+        else:
+            argument = b"".join(pieces)[:-1]
+        self._arguments.append(argument)
+        self._arguments_bytes += len(argument)
+        self._missing -= 1
+        self._bulk_bytes = -1
+        self._pieces = []
+        self._piece_bytes = 0
+        self._gathered_bytes = 0
+        return data[wanted:]
