@@ -1,0 +1,1 @@
+"""The data set on disk: the interface that a key-value engine must satisfy, and the engines."""

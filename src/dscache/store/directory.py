@@ -1,0 +1,82 @@
+"""The data directory: whose it is, and which format it has."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from dscache.errors import StoreFormatError, StoreLockedError
+from dscache.store.journal import sync_directory
+
+#: The format of the directory as a whole; a newer one is refused.
+STORE_VERSION: Final = 1
+
+_LOCK_NAME: Final = "LOCK.dscache"
+_VERSION_NAME: Final = "FORMAT"
+
+
+class DirectoryLock:
+    """An advisory lock on a data directory; the kernel drops it when the process dies.
+
+    Raises StoreLockedError if another store, of this process or of another one, has it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            raise StoreLockedError(
+                f"{directory} is in use by another dscache server (process {owner}); "
+                "stop it, or choose another --dir"
+            ) from None
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def release(self) -> None:
+        """Give the directory free."""
+        os.close(self._file)
+
+
+def check_version(directory: Path, database: Path) -> None:
+    """Refuse a directory of a newer format or of another program; mark a new one.
+
+    An older format would be migrated here. ``database`` is where RocksDB will be. Raises
+    StoreFormatError, or OSError if the mark cannot be written.
+    """
+    path = directory / _VERSION_NAME
+    try:
+        text = path.read_text("ascii", "replace").strip()
+    except FileNotFoundError:
+        # RocksDB's CURRENT: the directory itself is some program's database.
+        if database.exists() or (directory / "CURRENT").exists():
+            raise StoreFormatError(f"{directory} holds a RocksDB that is not dscache's") from None
+        _mark(path)
+        return
+    name, _, number = text.partition(" ")
+    if name != "dscache" or not (number.isascii() and number.isdigit()):
+        raise StoreFormatError(f"{path} does not say which dscache format this is: {text[:40]!r}")
+    if int(number) > STORE_VERSION:
+        raise StoreFormatError(
+            f"{directory} was written by a newer dscache (store format {number}; this program "
+            f"knows {STORE_VERSION}): use that release or a later one"
+        )
+
+
+def _mark(path: Path) -> None:
+    """Write the mark as a whole or not at all: without it the next start would refuse its own data."""
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="ascii") as file:
+        file.write(f"dscache {STORE_VERSION}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    sync_directory(path.parent)

@@ -1,0 +1,375 @@
+"""The epoch journal: what makes a commit atomic and durable without stopping the event loop.
+
+RocksDB could do both itself, with one write batch and its write-ahead log. But ``Rdict.write`` of
+rocksdict keeps the GIL for the whole write, the fsync included (measured: 255 ms for a batch of
+100,000 records, during which no other thread ran). So the engine writes each batch here first, with
+calls that release the GIL, and then gives it to RocksDB in slices, without RocksDB's own log. The
+bytes written are the same: the journal takes the place of the write-ahead log.
+
+A journal is a directory of segments, ``00000001.journal`` and so on, without a gap in their numbers.
+A segment is a run of frames::
+
+    magic (4 bytes) . flags (u32) . body length (u32) . check (u64) . body
+
+A body is MessagePack: a list of operations ``[code, key, value]``. The first frame of a batch has the
+flag ``_FIRST``, the last one ``_LAST`` (one frame may have both); a batch without its last frame
+never happened. The check is XXH3 of flags, length and body, seeded with the segment's number and the
+frame's offset: a frame is valid only where it was written, so neither an old segment's blocks nor a
+journal that somebody stored as a value can be taken for one. All integers are little-endian.
+
+Recovery applies every batch of every segment again, in order. That is right however much of it the
+engine had already made permanent, because operations only set, delete and delete ranges: replaying
+all of a suffix of history over any later state ends in the latest state. A segment is deleted once
+RocksDB has written out every memtable that it feeds, the oldest first.
+
+What a crash leaves at the end of the last segment is one batch of which some parts are missing, in
+any pattern, because the kernel writes pages in any order; the next batch is begun only when the
+previous one is synced. So a bad frame with the beginning of a *later batch* behind it, or in an older
+segment, is damage, and an error that names file and offset; any other bad frame is a torn tail and is
+cut off. Everything is checked before the first batch is handed out: a journal that is damaged changes
+nothing.
+
+Only the commit thread calls this, except for ``size_bytes``.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import msgpack
+from xxhash import xxh3_64
+
+from dscache.errors import StoreDamagedError
+
+#: One change as the journal holds it: (code, key, value). ``dscache.store.rocksdb`` defines codes.
+Operation = tuple[int, bytes, bytes | None]
+
+_MAGIC: Final = b"DSJ1"
+_HEADER: Final = struct.Struct("<4sIIQ")
+_CHECKED: Final = struct.Struct("<II")
+_FIRST: Final = 1
+_LAST: Final = 2
+_SUFFIX: Final = ".journal"
+
+# Operations and bytes per frame. Packing a frame holds the GIL; 512 small records pack in about 50 us.
+_FRAME_OPERATIONS: Final = 512
+_FRAME_BYTES: Final = 256 * 1024
+
+# The seed of a frame's check: the segment's number above the offset, which is less than this.
+_OFFSET_BITS: Final = 40
+_SEED_MASK: Final = (1 << 64) - 1
+
+# MessagePack, for the one operation that is written without being copied: a list of one list of three.
+_LONE_OPERATION: Final = b"\x91\x93"
+_BIN_32: Final = struct.Struct(">BI")
+
+
+class Journal:
+    """The journal in ``directory``, which is created if need be.
+
+    ``recover`` must be called, and all its batches applied, before ``append``.
+    """
+
+    def __init__(self, directory: Path, segment_bytes: int) -> None:
+        self._directory = directory
+        self.segment_bytes = segment_bytes
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+        #: The segment that is written to; no file is open before the first batch.
+        self._file = -1
+        self._number = 0
+        self._size = 0
+        # As _size, without the batch that is being written or could not be.
+        self._whole_bytes = 0
+        #: Segments that are complete and wait for the engine to write out its memtables.
+        self.retired: list[Path] = []
+        self._retired_sizes: list[int] = []
+        # Whether the last deletion of a segment would survive a power failure.
+        self._deletion_is_synced = True
+
+    def recover(self) -> Iterator[list[Operation]]:
+        """Every whole batch, oldest first; all segments are retired then.
+
+        Cuts off a torn tail. Raises StoreDamagedError before the first batch. Also for an engine
+        that has lost its memtables and begins again while the journal is in use.
+        """
+        self._cut_off_failed_batch()
+        self._retire_current()
+        segments = self._segments()
+        sizes = []
+        for path in segments:
+            whole_bytes = _verified_bytes(path, is_last=path is segments[-1])
+            if whole_bytes < path.stat().st_size:
+                _truncate(path, whole_bytes)
+            sizes.append(whole_bytes)
+        self.retired = segments
+        self._retired_sizes = sizes
+        self._number = _number_of(segments[-1]) if segments else 0
+        for path in segments:
+            yield from _batches(path)
+
+    def _segments(self) -> list[Path]:
+        segments = sorted(self._directory.glob(f"*{_SUFFIX}"))
+        for older, newer in pairwise(segments):
+            if _number_of(newer) != _number_of(older) + 1:
+                missing = _number_of(older) + 1
+                raise StoreDamagedError(
+                    f"{self._directory}: segment {missing:08d}{_SUFFIX} is missing; "
+                    "restore the directory from a backup"
+                )
+        return segments
+
+    def append(self, operations: list[Operation]) -> None:
+        """Write a batch and sync it. Raises OSError; the batch then never happened.
+
+        Holds the GIL for a frame at a time.
+        """
+        self._cut_off_failed_batch()
+        if self._file < 0 or self._whole_bytes >= self.segment_bytes:
+            self._next_segment()
+        try:
+            self._write_frames(operations)
+            os.fdatasync(self._file)
+        except OSError:
+            try:
+                self._cut_off_failed_batch()
+            except OSError:
+                pass  # tried again before anything else is written
+            raise
+        self._whole_bytes = self._size
+
+    def _cut_off_failed_batch(self) -> None:
+        """Remove a batch that was not written whole, or whose sync failed, if there is one.
+
+        Its frames must not be found by a recovery, which would take the batch for committed. The
+        segment ends here: a file whose fsync failed once cannot be trusted to report the next
+        failure, so the next batch opens a new one.
+        """
+        if self._whole_bytes == self._size:
+            return
+        os.ftruncate(self._file, self._whole_bytes)
+        os.fsync(self._file)
+        self._size = self._whole_bytes
+        if self._size > 0:
+            self._retire_current()
+            return
+        # Nothing else is in it. A disk that stays full must not leave an empty file for each try.
+        os.close(self._file)
+        self._file = -1
+        self._path().unlink()
+        self._number -= 1
+
+    def _write_frames(self, operations: list[Operation]) -> None:
+        first = 0
+        total = len(operations)
+        flags = _FIRST
+        while not flags & _LAST:
+            last = _frame_end(operations, first)
+            if last == total:
+                flags |= _LAST
+            self._write_frame(flags, operations[first:last])
+            first = last
+            flags &= ~_FIRST
+
+    def _write_frame(self, flags: int, operations: list[Operation]) -> None:
+        body = _packed(operations)
+        length = sum(map(len, body))
+        check = xxh3_64(_CHECKED.pack(flags, length), seed=_seed(self._number, self._size))
+        for piece in body:
+            check.update(piece)
+        pieces = [memoryview(_HEADER.pack(_MAGIC, flags, length, check.intdigest()))]
+        pieces += map(memoryview, body)
+        while pieces:
+            written = os.writev(self._file, pieces)
+            self._size += written
+            while pieces and written >= len(pieces[0]):
+                written -= len(pieces.pop(0))
+            if pieces:
+                pieces[0] = pieces[0][written:]
+
+    def _next_segment(self) -> None:
+        path = self._directory / f"{self._number + 1:08d}{_SUFFIX}"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        try:
+            self._sync_names()
+        except OSError:
+            os.close(file)
+            raise
+        self._retire_current()
+        self._file = file
+        self._number += 1
+        self._size = 0
+        self._whole_bytes = 0
+
+    def _retire_current(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            self.retired.append(self._path())
+            self._retired_sizes.append(self._size)
+            self._size = 0
+            self._whole_bytes = 0
+
+    def _path(self) -> Path:
+        return self._directory / f"{self._number:08d}{_SUFFIX}"
+
+    def drop_retired(self, count: int) -> None:
+        """Delete the oldest ``count`` retired segments: the engine has made them permanent."""
+        for _ in range(count):
+            # The previous deletion first: a power failure that undid it, but not the next one,
+            # would leave a gap in the numbers. (Mostly a new segment has been synced meanwhile.)
+            if not self._deletion_is_synced:
+                self._sync_names()
+            self.retired[0].unlink(missing_ok=True)
+            self._deletion_is_synced = False
+            del self.retired[0]
+            del self._retired_sizes[0]
+
+    def _sync_names(self) -> None:
+        sync_directory(self._directory)
+        self._deletion_is_synced = True
+
+    def close(self, everything_is_permanent: bool) -> None:
+        """Close; delete all segments if the engine has written out everything."""
+        try:
+            self._cut_off_failed_batch()
+        finally:
+            self._retire_current()
+        if everything_is_permanent:
+            self.drop_retired(len(self.retired))
+
+    def size_bytes(self) -> int:
+        """Bytes that a recovery would have to read. From any thread; exact between two commits."""
+        return self._size + sum(self._retired_sizes)
+
+
+def _number_of(path: Path) -> int:
+    if not path.stem.isdecimal():
+        raise StoreDamagedError(f"{path} is not named like a journal segment")
+    return int(path.stem)
+
+
+def _seed(number: int, offset: int) -> int:
+    return (number << _OFFSET_BITS | offset) & _SEED_MASK
+
+
+def _frame_end(operations: list[Operation], first: int) -> int:
+    """Where the frame that starts with operation ``first`` ends: at least one operation behind."""
+    last = min(first + _FRAME_OPERATIONS, len(operations))
+    sizes = [len(key) + len(value or b"") for _, key, value in operations[first:last]]
+    if sum(sizes) <= _FRAME_BYTES:
+        return last
+    frame_bytes = 0
+    for index, size in enumerate(sizes):
+        frame_bytes += size
+        if frame_bytes > _FRAME_BYTES:
+            return first + max(index, 1)
+    return last
+
+
+def _packed(operations: list[Operation]) -> list[bytes]:
+    """The body of a frame, in pieces: a large value is one of its own and is not copied."""
+    if len(operations) == 1:
+        code, key, value = operations[0]
+        if value is not None and len(value) > _FRAME_BYTES:
+            head: bytes = msgpack.packb(code) + msgpack.packb(key)
+            return [_LONE_OPERATION + head + _BIN_32.pack(0xC6, len(value)), value]
+    return [msgpack.packb(operations)]
+
+
+def _read_frame(segment: mmap.mmap, number: int, offset: int) -> tuple[int, bytes] | None:
+    """(flags, body) of the frame at ``offset``, or None if it is not whole."""
+    begin = offset + _HEADER.size
+    if begin > len(segment):
+        return None
+    magic, flags, length, check = _HEADER.unpack_from(segment, offset)
+    if magic != _MAGIC or begin + length > len(segment):
+        return None
+    body = segment[begin : begin + length]
+    found = xxh3_64(_CHECKED.pack(flags, length), seed=_seed(number, offset))
+    found.update(body)
+    return (flags, body) if found.intdigest() == check else None
+
+
+def _map(path: Path) -> mmap.mmap | None:
+    """The segment's bytes; None if it is empty, which cannot be mapped."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return None
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _verified_bytes(path: Path, is_last: bool) -> int:
+    """How much of a segment is whole batches. Raises StoreDamagedError unless the rest is torn."""
+    segment = _map(path)
+    if segment is None:
+        return 0
+    number = _number_of(path)
+    with segment:
+        offset = 0
+        whole_bytes = 0
+        while (frame := _read_frame(segment, number, offset)) is not None:
+            flags, body = frame
+            if bool(flags & _FIRST) != (offset == whole_bytes):
+                break  # a batch without its end, or without its beginning
+            offset += _HEADER.size + len(body)
+            if flags & _LAST:
+                whole_bytes = offset
+        if whole_bytes < len(segment) and (
+            not is_last or _has_later_batch(segment, number, offset)
+        ):
+            raise StoreDamagedError(
+                f"{path}: damaged at byte {offset} of {len(segment)}: the frame there fails its "
+                "checksum, and later ones follow; restore the directory from a backup"
+            )
+        return whole_bytes
+
+
+def _has_later_batch(segment: mmap.mmap, number: int, start: int) -> bool:
+    """Whether another batch begins at or behind ``start``."""
+    at = segment.find(_MAGIC, start)
+    while at >= 0:
+        frame = _read_frame(segment, number, at)
+        if frame is not None and frame[0] & _FIRST:
+            return True
+        at = segment.find(_MAGIC, at + 1)
+    return False
+
+
+def _batches(path: Path) -> Iterator[list[Operation]]:
+    """The batches of a verified segment."""
+    segment = _map(path)
+    if segment is None:
+        return
+    number = _number_of(path)
+    with segment:
+        batch: list[Operation] = []
+        offset = 0
+        while (frame := _read_frame(segment, number, offset)) is not None:
+            flags, body = frame
+            offset += _HEADER.size + len(body)
+            batch.extend((code, key, value) for code, key, value in msgpack.unpackb(body))
+            if flags & _LAST:
+                yield batch
+                batch = []
+
+
+def _truncate(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)
+        os.fsync(file.fileno())
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` survive a power failure."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

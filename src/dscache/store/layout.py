@@ -1,0 +1,106 @@
+"""Keys of the store: how a key of the data set becomes an ordered key on disk.
+
+Data and payload keys::
+
+    generation (u32) . position (u64) . key
+
+The *generation* names one life of one database: FLUSHDB takes a new one (they stay below 2**31), and
+the old range is one range deletion. The *position* orders everything: the Redis Cluster hash slot
+(14 bits), then 48 bits of XXH3 of the whole key. So a SCAN cursor is a position, a slot is one
+contiguous range, and the order never changes while the key exists. Two keys may share a position; the
+key itself, last, keeps them apart.
+
+Expiry index keys::
+
+    generation (u32) . due time in ms (u64) . key
+
+They are ordered by due time inside a generation, so active expiry reads a prefix and never scans,
+and a flushed database's index goes with the same kind of range deletion as its data.
+
+All integers are big-endian, so byte order is numeric order.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from typing import Final
+
+from librt.strings import BytesWriter, read_i32_be, read_i64_be, write_i32_be, write_i64_be
+from xxhash import xxh3_64_intdigest
+
+SLOTS: Final = 16384
+PREFIX_BYTES: Final = 12
+_HASH_BITS: Final = 48
+_HASH_MASK: Final = (1 << _HASH_BITS) - 1
+#: One past the highest position; also the largest cursor that can occur.
+POSITION_END: Final = SLOTS << _HASH_BITS
+
+
+def hash_slot(key: bytes) -> int:
+    """The Redis Cluster slot of ``key``: CRC16 of its hash tag if it has one. O(len(key))."""
+    start = key.find(b"{")
+    if start >= 0:
+        stop = key.find(b"}", start + 1)
+        if stop > start + 1:
+            key = key[start + 1 : stop]
+    return crc_hqx(key, 0) & (SLOTS - 1)
+
+
+def position(key: bytes) -> int:
+    """Where ``key`` stands in the order of its database, 0 <= position < POSITION_END."""
+    return hash_slot(key) << _HASH_BITS | xxh3_64_intdigest(key) & _HASH_MASK
+
+
+def data_key(generation: int, key: bytes) -> bytes:
+    """The store's key for ``key`` (also of its payload, in the column of payloads)."""
+    writer = BytesWriter()
+    write_i32_be(writer, generation)
+    write_i64_be(writer, position(key))
+    writer.write(key)
+    return writer.getvalue()
+
+
+def data_bound(generation: int, at: int) -> bytes:
+    """The smallest data key of ``generation`` at position ``at`` or behind it."""
+    writer = BytesWriter()
+    write_i32_be(writer, generation)
+    write_i64_be(writer, at)
+    return writer.getvalue()
+
+
+def split_data_key(stored: bytes) -> tuple[int, bytes]:
+    """(position, key) of a data key."""
+    return read_i64_be(stored, 4), stored[PREFIX_BYTES:]
+
+
+def expiry_key(generation: int, due_ms: int, key: bytes) -> bytes:
+    """The expiry index's key for ``key`` that is due at ``due_ms``."""
+    writer = BytesWriter()
+    write_i32_be(writer, generation)
+    write_i64_be(writer, due_ms)
+    writer.write(key)
+    return writer.getvalue()
+
+
+def expiry_bound(generation: int, due_ms: int) -> bytes:
+    """The smallest index key of ``generation`` that is due at ``due_ms`` or later."""
+    return data_bound(generation, due_ms)
+
+
+def split_expiry_key(stored: bytes) -> tuple[int, bytes]:
+    """(due time in ms, key) of an expiry index key."""
+    return read_i64_be(stored, 4), stored[PREFIX_BYTES:]
+
+
+def generation_of(stored: bytes) -> int:
+    """The generation that a data or index key belongs to."""
+    return read_i32_be(stored, 0)
+
+
+def generation_range(generation: int) -> tuple[bytes, bytes]:
+    """[begin, end) of everything that belongs to ``generation`` in any column."""
+    begin = BytesWriter()
+    write_i32_be(begin, generation)
+    end = BytesWriter()
+    write_i32_be(end, generation + 1)
+    return begin.getvalue(), end.getvalue()

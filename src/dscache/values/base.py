@@ -1,0 +1,78 @@
+"""What every value is, and how values become payloads of records and back.
+
+A short string is a plain ``bytes`` object: immutable, so it needs no copy when it is saved while it is
+being replaced, and no wrapper. Everything else is a ``Value``: an object with its own methods, which
+keeps the sum of its own memory (``size_bytes``) as it changes and encodes itself into stable bytes.
+Commands use nothing but those methods, so a representation can change without a handler knowing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Type codes in records. They are on disk: never renumber, only append.
+STRING: Final = 0
+LIST: Final = 1
+SET: Final = 2
+ZSET: Final = 3
+HASH: Final = 4
+STREAM: Final = 5
+TYPE_NAMES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
+
+# What CPython adds to the bytes of a ``bytes`` object: header, hash, length and final zero.
+BYTES_OVERHEAD: Final = 33
+
+
+class Value:
+    """A value that is not a plain ``bytes``."""
+
+    def type_code(self) -> int:
+        """One of the type codes above."""
+        raise NotImplementedError
+
+    def size_bytes(self) -> int:
+        """Memory that the value takes. O(1): values keep their own sum."""
+        raise NotImplementedError
+
+    def encode(self) -> bytes:
+        """The payload of its record: equal values give equal bytes. O(n)."""
+        raise NotImplementedError
+
+    def copy(self) -> Value:
+        """An independent copy. O(n)."""
+        raise NotImplementedError
+
+
+class Apart(Value):
+    """Stands for a value of which only the record's head is in memory.
+
+    The loader installs it when a command needs to know that a key exists, or its type, expiry or
+    length, and the payload is kept apart on disk. Reading the value loads it.
+    """
+
+    def __init__(self, type_code: int, payload_bytes: int) -> None:
+        self._type_code = type_code
+        #: Length of the payload on disk.
+        self.payload_bytes = payload_bytes
+
+    def type_code(self) -> int:
+        return self._type_code
+
+    def size_bytes(self) -> int:
+        return 64
+
+
+def type_code_of(value: object) -> int:
+    """The type code of any value that a key can hold."""
+    if type(value) is bytes:
+        return STRING
+    assert isinstance(value, Value), f"{type(value).__name__} is not a value"
+    return value.type_code()
+
+
+def size_of(value: object) -> int:
+    """Accounted memory of any value that a key can hold. O(1)."""
+    if type(value) is bytes:
+        return BYTES_OVERHEAD + len(value)
+    assert isinstance(value, Value), f"{type(value).__name__} is not a value"
+    return value.size_bytes()
