@@ -1,0 +1,565 @@
+"""The flusher: epochs, from the cut to the commit.
+
+An epoch is everything that changed between two cuts; it reaches the disk as one atomic batch, so the
+disk always shows the data set as it was at one instant between two commands. The steps:
+
+1. ``cut``: what was dirty is now saving; O(1). Only one epoch is saved at a time.
+2. ``work`` encodes the saving entries into the batch, a slice of time per turn of the event loop.
+   An entry that is about to change before its turn is encoded first (``before_change``).
+3. The batch goes to the commit thread, which *settles* what was written without looking (did the key
+   exist? when was it due?), adds the removals that follow from that, and commits.
+4. ``work`` again, with the outcome: entries not changed meanwhile are clean, and may be evicted.
+
+If the commit fails nothing is forgotten: all entries are dirty again, those changed meanwhile simply
+stay so, and the next epoch, larger, takes the disk from the last good instant to a later one. Tries
+come at growing intervals; ``failing_since_ms`` tells the engine, which refuses writes in time.
+
+Everything but ``_save`` runs in the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64, u8
+
+from dscache.cache.entry import (
+    CLEAN,
+    ENCODED,
+    EVEN,
+    NO_SPACE,
+    ODD,
+    ON_DISK_ABSENT,
+    ON_DISK_APART,
+    ON_DISK_INLINE,
+    ON_DISK_UNKNOWN,
+    ON_DISK_UNKNOWN_COUNTED,
+    RE_DIRTY,
+    Entry,
+)
+from dscache.cache.catalog import CATALOG_KEY, Catalog, SpaceTally, encode_catalog
+from dscache.cache.residency import Residency
+from dscache.cache.space import Space
+from dscache.errors import DscacheError, StoreError
+from dscache.store.base import DATA, EXPIRES, META, PAYLOADS, Batch, Store
+from dscache.store.layout import data_key, expiry_key, generation_range
+from dscache.store.record import INLINE_PAYLOAD_BYTES, decode_head, encode_head, encode_record
+from dscache.values.base import Apart, type_code_of
+from dscache.values.codec import encode_value
+
+# Entries handled between two looks at the clock.
+_STEP: Final = 64
+
+# Old records read at a time while settling; each may be INLINE_PAYLOAD_BYTES long.
+_SETTLE_STEP: Final = 64
+
+#: Later than any due time.
+NEVER_MS: Final = 1 << 62
+
+_FIRST_RETRY_SECONDS: Final = 0.1
+_LONGEST_RETRY_SECONDS: Final = 5.0
+
+# What the batch costs beyond its bytes: tuples and list slots of its operations, and the copy in
+# RocksDB's batch and memtable (which the store's own budget does not show until it is applied).
+_OPERATION_BYTES: Final = 150
+
+
+class Unsettled:
+    """An entry of an epoch of whose record on disk nothing was known when it was encoded."""
+
+    def __init__(self, entry: Entry, space: Space, stored_key: bytes) -> None:
+        self.space: Final = space
+        self.stored_key: Final = stored_key
+        self.key: Final = entry.key
+        #: DBSIZE does not know yet whether the key is new.
+        self.uncounted: Final = bool(entry.on_disk == ON_DISK_UNKNOWN)
+        #: Only the head was written anew; the payload on disk is still this key's.
+        self.keeps_payload: Final = isinstance(entry.value, Apart)
+
+
+class Correction:
+    """What settling found out about one space: by how much it has counted too many."""
+
+    def __init__(self, space: Space) -> None:
+        self.space: Final = space
+        #: Keys that are settled, those of them that existed, and those of these that expired.
+        self.settled: i64 = 0
+        self.keys: i64 = 0
+        self.expires: i64 = 0
+
+    def apply(self) -> None:
+        """Correct the counts of the space, in the event loop's thread."""
+        space = self.space
+        space.unsettled -= self.settled
+        space.keys -= self.keys
+        space.expires -= self.expires
+
+
+class Epoch:
+    """One epoch on its way to the disk."""
+
+    def __init__(
+        self, number: int, entries: list[Entry], retired: list[Space], tally: list[SpaceTally]
+    ) -> None:
+        self.number: Final = number
+        self.entries: Final = entries
+        self.retired: Final = retired
+        #: The database table at the cut.
+        self.tally: Final = tally
+        self.batch: Final = Batch()
+        self.unsettled: Final[list[Unsettled]] = []
+        #: The earliest due time that it puts into the expiry index.
+        self.earliest_due_ms: i64 = NEVER_MS
+        #: Entries handled so far by the step that is under way.
+        self.done: i64 = 0
+        self.seconds = 0.0
+        # The outcome, filled in by the commit thread.
+        self.settled = False
+        self.corrections: list[Correction] = []
+        self.error: DscacheError | None = None
+        # The corrections have been applied.
+        self.is_counted = False
+
+    def surplus_of(self, space: Space) -> int:
+        """Keys that ``space`` counted as new at the cut and that were not. O(spaces)."""
+        return sum(int(one.keys) for one in self.corrections if one.space is space)
+
+
+class Flusher:
+    """Cuts, saves and finishes epochs. See the module's docstring.
+
+    ``submit`` hands a job to the commit thread, and ``post`` a callback from there to the event
+    loop's thread. ``on_commit`` is called there when an epoch has been committed or has failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        residency: Residency,
+        catalog: Catalog,
+        submit: Callable[[Callable[[], None]], None],
+        post: Callable[[Callable[[], None]], None],
+        on_commit: Callable[[Epoch], None],
+    ) -> None:
+        self._store = store
+        self._residency = residency
+        self._catalog = catalog
+        self._submit = submit
+        self._post = post
+        self._on_commit = on_commit
+        self._dirty_colour: u8 = EVEN
+        self._saving_colour: u8 = ODD
+        self._dirty: list[Entry] = []
+        self._retired: list[Space] = []
+        self._epoch: Epoch | None = None
+        # Which step ``work`` goes on with, if any.
+        self._encoding = False
+        self._finishing = False
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        #: Number of the last epoch that was cut, and of the last that is on disk.
+        self.last_cut: int = 0
+        self.last_committed: int = 0
+        #: How often a commit has returned: what the store holds may have changed since it differed.
+        self.saves: int = 0
+        #: Accounted bytes of what changed since the last cut.
+        self.dirty_bytes: i64 = 0
+        #: ``time.perf_counter`` when the oldest uncommitted change was made; 0 if there is none.
+        self.oldest_change: float = 0.0
+        self._oldest_dirty: float = 0.0
+        #: ``time.perf_counter`` of the first failure since the last success, and of the next try.
+        self.failing_since: float = 0.0
+        self.retry_at: float = 0.0
+        # Figures for INFO.
+        self.epochs: int = 0
+        self.last_commit_seconds: float = 0.0
+        self.last_commit_keys: int = 0
+        self.last_commit_ms: int = 0
+        self.last_error: str = ""
+
+    # Changes
+
+    def before_change(self, entry: Entry) -> None:
+        """Copy before write: ``entry`` is about to change; if it is saving, it is encoded first.
+
+        O(1) unless it has to be encoded.
+        """
+        if entry.state == self._saving_colour:
+            assert self._epoch is not None
+            self._encode(self._epoch, entry)
+
+    def changed(self, entry: Entry, grown_bytes: i64) -> None:
+        """``entry`` has changed, after ``before_change``: it is dirty now. O(1).
+
+        ``grown_bytes`` is what the change added to its accounted size.
+        """
+        state = entry.state
+        if state == self._dirty_colour or state == RE_DIRTY:
+            self.dirty_bytes += grown_bytes
+            return
+        if state == ENCODED:
+            entry.state = RE_DIRTY
+        else:
+            assert state == CLEAN, "a saving entry was changed without before_change"
+            entry.state = self._dirty_colour
+        self._note_change()
+        self.dirty_bytes += entry.size
+        self._dirty.append(entry)
+
+    def catalog_changed(self, retired: list[Space]) -> None:
+        """The database table has changed; the ranges of ``retired`` spaces are to be deleted."""
+        self._note_change()
+        for space in retired:
+            space.retired_in = self.last_cut + 1
+        self._retired.extend(retired)
+
+    def _note_change(self) -> None:
+        if self._oldest_dirty == 0.0:
+            self._oldest_dirty = time.perf_counter()
+            if self.oldest_change == 0.0:
+                self.oldest_change = self._oldest_dirty
+
+    # State
+
+    @property
+    def dirty_count(self) -> int:
+        """Entries that changed since the last cut."""
+        return len(self._dirty)
+
+    @property
+    def saving_count(self) -> int:
+        """Entries in the epoch that is being saved."""
+        return 0 if self._epoch is None else len(self._epoch.entries)
+
+    @property
+    def is_saving(self) -> bool:
+        """Whether an epoch is on its way."""
+        return self._epoch is not None
+
+    @property
+    def encoding(self) -> int:
+        """Number of the epoch that is being encoded; 0 if there is none."""
+        return self._epoch.number if self._epoch is not None and self._encoding else 0
+
+    @property
+    def has_dirty(self) -> bool:
+        """Whether there is anything that a cut would save."""
+        return self._oldest_dirty != 0.0
+
+    @property
+    def dirty_since(self) -> float:
+        """``time.perf_counter`` of the oldest change since the last cut; 0 if there is none."""
+        return self._oldest_dirty
+
+    @property
+    def has_work(self) -> bool:
+        """Whether ``work`` has something to do now."""
+        return self._encoding or self._finishing
+
+    def uncommitted(self) -> list[Entry]:
+        """Entries that may differ from the store, some of them twice. O(n)."""
+        if self._epoch is None:
+            return list(self._dirty)
+        return self._epoch.entries + self._dirty
+
+    def uncommitted_lists(self) -> tuple[list[Entry], list[Entry]]:
+        """(saving, dirty): the lists themselves, which grow; the caller must not change them."""
+        return ([] if self._epoch is None else self._epoch.entries), self._dirty
+
+    # Epochs
+
+    def cut(self) -> None:
+        """End the epoch: what is dirty is saving from now on. O(databases).
+
+        Must be called between two commands, when none is being saved and something is dirty.
+        """
+        assert self._epoch is None and self.has_dirty
+        self.last_cut += 1
+        self._epoch = Epoch(self.last_cut, self._dirty, self._retired, self._catalog.tally())
+        self._epoch.seconds = time.perf_counter()
+        self._dirty = []
+        self._retired = []
+        self._dirty_colour, self._saving_colour = self._saving_colour, self._dirty_colour
+        self.dirty_bytes = 0
+        self._oldest_dirty = 0.0
+        self._encoding = True
+
+    def work(self, budget_seconds: float) -> bool:
+        """Go on with the epoch for about ``budget_seconds``; whether there is more to do now."""
+        epoch = self._epoch
+        if epoch is None:
+            return False
+        deadline = time.perf_counter() + budget_seconds
+        total: i64 = len(epoch.entries)
+        if self._encoding:
+            while epoch.done < total:
+                self._encode_step(epoch, min(epoch.done + _STEP, total))
+                if epoch.done < total and time.perf_counter() > deadline:
+                    return True
+            self._encoding = False
+            self._charge_batch(epoch)
+            self._submit(lambda: self._save(epoch))
+        elif self._finishing:
+            while epoch.done < total:
+                self._finish_step(epoch, min(epoch.done + _STEP, total))
+                if epoch.done < total and time.perf_counter() > deadline:
+                    return True
+            self._finishing = False
+            self._finish(epoch)
+        return False
+
+    def _charge_batch(self, epoch: Epoch) -> None:
+        batch = epoch.batch
+        self._residency.saving_bytes = (
+            batch.size_bytes + _OPERATION_BYTES * len(batch.operations)
+        )
+
+    # Encoding
+
+    def _encode_step(self, epoch: Epoch, stop: i64) -> None:
+        entries = epoch.entries
+        index: i64 = epoch.done
+        while index < stop:
+            entry = entries[index]
+            if entry.state == self._saving_colour:
+                self._encode(epoch, entry)
+            index += 1
+        epoch.done = stop
+        self._charge_batch(epoch)
+
+    def _encode(self, epoch: Epoch, entry: Entry) -> None:
+        """Put ``entry`` as it is into the epoch's batch. O(size of the value)."""
+        entry.state = ENCODED
+        if entry.space == NO_SPACE:
+            return
+        space = self._residency.spaces[entry.space]
+        assert space is not None
+        if space.retired and space.retired_in <= epoch.number:
+            # This epoch deletes the whole range. (One that was cut before FLUSHDB does not.)
+            return
+        batch = epoch.batch
+        key = entry.key
+        stored_key = data_key(space.generation, key)
+        on_disk = entry.on_disk
+        expire_ms: i64 = entry.expire_ms
+        indexed_ms: i64 = 0
+        if on_disk >= ON_DISK_UNKNOWN:
+            epoch.unsettled.append(Unsettled(entry, space, stored_key))
+            if space.indexed:
+                space.indexed.pop(key, None)
+        elif space.indexed:
+            indexed_ms = space.indexed.pop(key, 0)
+            if indexed_ms != 0 and indexed_ms != expire_ms:
+                batch.delete(EXPIRES, expiry_key(space.generation, indexed_ms, key))
+        value = entry.value
+        if value is None:
+            if on_disk != ON_DISK_ABSENT:
+                batch.delete(DATA, stored_key)
+            if on_disk == ON_DISK_APART:
+                batch.delete(PAYLOADS, stored_key)
+            entry.on_disk = ON_DISK_ABSENT
+            return
+        if expire_ms != 0:
+            if indexed_ms != expire_ms:
+                batch.put(EXPIRES, expiry_key(space.generation, expire_ms, key), b"")
+                if expire_ms < epoch.earliest_due_ms:
+                    epoch.earliest_due_ms = expire_ms
+            space.indexed[key] = expire_ms
+        type_code = type_code_of(value)
+        if isinstance(value, Apart):
+            # Only the head has changed; the payload stays where it is.
+            batch.put(DATA, stored_key, encode_head(type_code, expire_ms, value.payload_bytes))
+            entry.on_disk = ON_DISK_APART
+            return
+        payload = encode_value(value)
+        if len(payload) <= INLINE_PAYLOAD_BYTES:
+            batch.put(DATA, stored_key, encode_record(type_code, expire_ms, payload))
+            if on_disk == ON_DISK_APART:
+                batch.delete(PAYLOADS, stored_key)
+            entry.on_disk = ON_DISK_INLINE
+        else:
+            batch.put(DATA, stored_key, encode_head(type_code, expire_ms, len(payload)))
+            batch.put(PAYLOADS, stored_key, payload)
+            entry.on_disk = ON_DISK_APART
+
+    # In the commit thread
+
+    def _save(self, epoch: Epoch) -> None:
+        """Settle and commit. Touches nothing but the store and the epoch's batch and outcome."""
+        try:
+            self._store.catch_up()
+            self._settle(epoch)
+            for space in epoch.retired:
+                begin, end = generation_range(space.generation)
+                for column in (DATA, EXPIRES, PAYLOADS):
+                    epoch.batch.delete_range(column, begin, end)
+            epoch.batch.put(META, CATALOG_KEY, encode_catalog(epoch.tally))
+            self._store.commit(epoch.batch)
+        except DscacheError as error:
+            epoch.error = error
+        except Exception as error:
+            # Ours, or the engine's; but this thread must go on, and so must the tries.
+            epoch.error = StoreError(f"a commit failed: {type(error).__name__}: {error}")
+        self._post(lambda: self._saved(epoch))
+
+    def _settle(self, epoch: Epoch) -> None:
+        """Find out what was on disk under keys that were written without looking.
+
+        Their removals go in front of the batch, so that what the epoch stores comes after them.
+        """
+        corrections: dict[int, Correction] = {}
+        removals = Batch()
+        unsettled = epoch.unsettled
+        for start in range(0, len(unsettled), _SETTLE_STEP):
+            step = unsettled[start : start + _SETTLE_STEP]
+            records = self._store.read_many(DATA, [one.stored_key for one in step])
+            for one, record in zip(step, records, strict=True):
+                head = None if record is None else decode_head(record)
+                if one.uncounted:
+                    correction = corrections.get(one.space.generation)
+                    if correction is None:
+                        correction = corrections[one.space.generation] = Correction(one.space)
+                    correction.settled += 1
+                    if head is not None:
+                        correction.keys += 1
+                        correction.expires += 1 if head.expire_ms else 0
+                if head is None:
+                    continue
+                if head.apart and not one.keeps_payload:
+                    removals.delete(PAYLOADS, one.stored_key)
+                if head.expire_ms:
+                    removals.delete(
+                        EXPIRES, expiry_key(one.space.generation, head.expire_ms, one.key)
+                    )
+        for tally in epoch.tally:
+            correction = corrections.get(tally.space.generation)
+            if correction is not None:
+                tally.keys -= int(correction.keys)
+                tally.expires -= int(correction.expires)
+        epoch.corrections = list(corrections.values())
+        epoch.batch.prepend(removals)
+        epoch.settled = True
+
+    # Back in the event loop's thread
+
+    def _saved(self, epoch: Epoch) -> None:
+        self.saves += 1
+        if epoch.error is None:
+            self.last_committed = epoch.number
+        epoch.done = 0
+        self._finishing = True
+        self._count(epoch)
+        if epoch.error is not None:
+            self._take_back(epoch, str(epoch.error))
+        self._on_commit(epoch)
+
+    def _count(self, epoch: Epoch) -> None:
+        """Apply what settling has found out, once. O(spaces)."""
+        if epoch.settled and not epoch.is_counted:
+            epoch.is_counted = True
+            for correction in epoch.corrections:
+                correction.apply()
+
+    def settle_now(
+        self, space: Space, wait_for: Callable[[Callable[[], bool]], None]
+    ) -> None:
+        """Make the count of ``space`` exact at once, blocking: the last resort of transactions.
+
+        Cuts nothing, since the running transaction is half done. ``wait_for`` blocks until an I/O
+        thread has made its argument true. O(unsettled keys) reads. Raises DscacheError.
+        """
+        epoch = self._epoch
+        if epoch is not None and not epoch.is_counted:
+            while self._encoding:
+                self.work(1.0)
+            wait_for(lambda: epoch.settled or epoch.error is not None)
+            if not epoch.settled:
+                assert epoch.error is not None
+                raise epoch.error
+            self._count(epoch)
+        # What is unsettled now has not been cut yet, so no commit is writing it while we read.
+        unknown = [
+            entry
+            for entry in self._dirty
+            if entry.on_disk == ON_DISK_UNKNOWN and entry.space == space.number
+        ]
+        for start in range(0, len(unknown), _SETTLE_STEP):
+            step = unknown[start : start + _SETTLE_STEP]
+            keys = [data_key(space.generation, entry.key) for entry in step]
+            correction = Correction(space)
+            for entry, record in zip(step, self._store.read_many(DATA, keys), strict=True):
+                correction.settled += 1
+                if record is None:
+                    entry.on_disk = ON_DISK_ABSENT
+                    continue
+                head = decode_head(record)
+                entry.on_disk = ON_DISK_APART if head.apart else ON_DISK_INLINE
+                correction.keys += 1
+                if head.expire_ms:
+                    correction.expires += 1
+                    space.indexed[entry.key] = head.expire_ms
+            correction.apply()
+
+    def _finish_step(self, epoch: Epoch, stop: i64) -> None:
+        entries = epoch.entries
+        dirty = self._dirty_colour
+        index: i64 = epoch.done
+        while index < stop:
+            entry = entries[index]
+            if entry.state == RE_DIRTY:
+                entry.state = dirty
+            else:
+                assert entry.state == ENCODED
+                entry.state = CLEAN
+                self._residency.settle(entry)
+            index += 1
+        epoch.done = stop
+
+    def _finish(self, epoch: Epoch) -> None:
+        self._residency.saving_bytes = 0
+        self._epoch = None
+        self.epochs += 1
+        self.last_commit_ms = int(time.time() * 1000)
+        self.last_commit_seconds = time.perf_counter() - epoch.seconds
+        self.last_commit_keys = len(epoch.entries)
+        self.last_error = ""
+        self.failing_since = 0.0
+        self.retry_at = 0.0
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self.oldest_change = self._oldest_dirty
+
+    def _take_back(self, epoch: Epoch, reason: str) -> None:
+        """The commit failed: everything in it is dirty again, and its records are not known.
+
+        O(entries), not sliced: it is rare, and half a failed epoch would be one more state.
+        """
+        again: list[Entry] = []
+        for entry in epoch.entries:
+            if entry.state == ENCODED:
+                again.append(entry)
+                self.dirty_bytes += entry.size
+            entry.state = self._dirty_colour
+            entry.on_disk = ON_DISK_UNKNOWN_COUNTED
+            if entry.space != NO_SPACE:
+                space = self._residency.space_of(entry)
+                if space.indexed:
+                    space.indexed.pop(entry.key, None)
+        if not epoch.settled:
+            for one in epoch.unsettled:
+                unknown = one.space.entries.get(one.key)
+                if one.uncounted and unknown is not None:
+                    unknown.on_disk = ON_DISK_UNKNOWN
+        # Those not changed since go first: theirs are the older changes.
+        self._dirty = again + self._dirty
+        self._retired = epoch.retired + self._retired
+        self._residency.saving_bytes = 0
+        self._epoch = None
+        self._finishing = False
+        now = time.perf_counter()
+        self.last_error = reason
+        if self.failing_since == 0.0:
+            self.failing_since = now
+        self.retry_at = now + self._retry_seconds
+        self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+        self._oldest_dirty = self.oldest_change

@@ -1,0 +1,59 @@
+"""What must be true of an engine's memory between any two commands."""
+
+from __future__ import annotations
+
+from dscache.cache.entry import CLEAN, ENTRY_BYTES
+from dscache.engine.engine import Engine
+from dscache.values.base import size_of
+
+
+def check_memory(engine: Engine) -> None:
+    """Sums are sums, and every entry is in exactly the queue or list where it belongs."""
+    residency = engine.residency
+    entries = [
+        entry
+        for space in residency.spaces
+        if space is not None
+        for entry in space.entries.values()
+    ]
+    assert residency.entries_bytes == sum(entry.size for entry in entries)
+    assert residency.resident == sum(entry.value is not None for entry in entries)
+    uncommitted = {id(entry) for entry in engine.flusher.uncommitted()}
+    absent = []
+    for entry in entries:
+        space = residency.space_of(entry)
+        assert space.entries[entry.key] is entry
+        value_bytes = 0 if entry.value is None else size_of(entry.value)
+        assert entry.size == ENTRY_BYTES + len(entry.key) + value_bytes, "its size is out of date"
+        may_go = entry.state == CLEAN and entry.pins == 0 and not space.retired
+        if entry.state != CLEAN:
+            assert id(entry) in uncommitted, f"{entry.key!r} is dirty and nobody will save it"
+        if entry.value is None:
+            assert (entry.older is not None) == may_go or space.retired
+            if entry.older is not None:
+                absent.append(entry)
+        elif may_go:
+            assert residency.policy.holds(entry), f"{entry.key!r} would stay for ever"
+        elif not space.retired:
+            assert not residency.policy.holds(entry), f"{entry.key!r} could be evicted"
+    assert residency.absent.count == len(absent)
+    assert residency.absent.size_bytes == sum(entry.size for entry in absent)
+
+
+def check_quiet(engine: Engine) -> None:
+    """Nothing waits, nothing is dirty: so nothing is pinned, counted twice or left behind."""
+    check_memory(engine)
+    assert engine.waiting_clients == 0
+    assert engine.loader.in_progress == 0
+    assert engine.residency.saving_bytes == 0
+    for space in engine.residency.spaces:
+        if space is None:
+            continue
+        assert not space.retired, "a flushed database was not reaped"
+        assert space.unsettled == 0
+        assert not space.loads
+        assert set(space.indexed) <= set(space.entries)
+        for entry in space.entries.values():
+            assert entry.pins == 0
+            assert entry.state == CLEAN
+            assert space.indexed.get(entry.key, 0) == entry.expire_ms
