@@ -1,0 +1,92 @@
+"""The core: the parts that keyspaces, commands and the engine share, and the current moment.
+
+It exists so that those who need one part do not have to know the engine, and so that the time of the
+running command is one number for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from dscache.cache.catalog import Catalog
+from dscache.cache.entry import Entry
+from dscache.cache.flusher import Flusher
+from dscache.cache.loader import Loader
+from dscache.cache.residency import Residency
+from dscache.cache.space import Space
+from dscache.clock import Clock
+from dscache.engine.waiting import KeyFault
+from dscache.store.base import Store
+
+if TYPE_CHECKING:
+    from dscache.cache.wait import Wait
+    from dscache.engine.session import Session
+
+#: Told of every change: (database, event, key). Keyspace notifications will be one.
+Listener = Callable[[int, bytes, bytes], None]
+
+
+class Stats:
+    """Counters of the data set; INFO shows them under the same names."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.keyspace_hits: i64 = 0
+        self.keyspace_misses: i64 = 0
+        self.expired_keys: i64 = 0
+        #: Lookups that memory could answer, and those that took a load.
+        self.cache_hits: i64 = 0
+        self.cache_misses: i64 = 0
+        #: Loads that were found necessary only while the command ran.
+        self.cache_faults: i64 = 0
+
+
+class Core:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        residency: Residency,
+        catalog: Catalog,
+        flusher: Flusher,
+        loader: Loader,
+    ) -> None:
+        self.clock: Final[Clock] = clock
+        self.store: Final[Store] = store
+        self.residency: Final[Residency] = residency
+        self.catalog: Final[Catalog] = catalog
+        self.flusher: Final[Flusher] = flusher
+        self.loader: Final[Loader] = loader
+        self.stats: Final[Stats] = Stats()
+        #: The time at which the running command (or transaction) takes place.
+        self.now_ms: i64 = int(clock.time() * 1000)
+        #: The running command cannot be restarted (it is part of a transaction that has already
+        #: changed something): what is missing is loaded at once, blocking.
+        self.must_not_fault: bool = False
+        #: The running command is no use of the keys that it meets (CLIENT NO-TOUCH).
+        self.no_touch = False
+        #: The wait of the command that is being run again; None at its first try.
+        self.wait: Wait | None = None
+        #: Sessions that WATCH a key.
+        self.watchers: Final[dict[tuple[int, bytes], list[Session]]] = {}
+        self.listeners: Final[list[Listener]] = []
+
+    def missing(self, space: Space, key: bytes, whole: bool) -> Entry:
+        """Get an entry for ``key``, which memory knows nothing of (or not enough).
+
+        Raises KeyFault, unless the command cannot be restarted.
+        """
+        if not self.must_not_fault:
+            raise KeyFault(space, key, whole)
+        self.stats.cache_misses += 1
+        self.stats.cache_hits -= 1
+        self.loader.load_now(space, key, whole)
+        return space.entries[key]

@@ -1,0 +1,1 @@
+"""The figures that the server keeps about itself: see ``dscache.engine.figures.figure``."""

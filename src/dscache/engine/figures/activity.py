@@ -1,0 +1,212 @@
+"""INFO's sections about what the server has done: totals, rates, and statistics of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from dscache.engine.figures.figure import COUNTER, GAUGE, Family, Figure, Section
+
+if TYPE_CHECKING:
+    from dscache.engine.engine import Engine
+
+_KILOBYTE: Final = 1024
+
+STATS: Final = Section(
+    "Stats",
+    "Totals since the start or the last CONFIG RESETSTAT, and present rates.",
+    [
+        Figure(
+            "total_connections_received",
+            COUNTER,
+            "Connections that were accepted, those turned away included.",
+            lambda engine: int(engine.counters.connections_received),
+        ),
+        Figure(
+            "total_commands_processed",
+            COUNTER,
+            "Commands that have run.",
+            lambda engine: int(engine.total_commands),
+        ),
+        Figure(
+            "instantaneous_ops_per_sec",
+            GAUGE,
+            "Commands a second, over the last two seconds.",
+            lambda engine: round(engine.counters.operations.per_second()),
+        ),
+        Figure(
+            "total_net_input_bytes",
+            COUNTER,
+            "Bytes that clients have sent.",
+            lambda engine: int(engine.counters.net_input_bytes),
+        ),
+        Figure(
+            "total_net_output_bytes",
+            COUNTER,
+            "Bytes that were sent to clients.",
+            lambda engine: int(engine.counters.net_output_bytes),
+        ),
+        Figure(
+            "instantaneous_input_kbps",
+            GAUGE,
+            "KiB a second that clients send, over the last two seconds.",
+            lambda engine: engine.counters.input_bytes.per_second() / _KILOBYTE,
+        ),
+        Figure(
+            "instantaneous_output_kbps",
+            GAUGE,
+            "KiB a second that are sent to clients, over the last two seconds.",
+            lambda engine: engine.counters.output_bytes.per_second() / _KILOBYTE,
+        ),
+        Figure(
+            "rejected_connections",
+            COUNTER,
+            "Connections that were turned away: too many of them (maxclients), or from outside in"
+            " protected mode.",
+            lambda engine: int(engine.counters.connections_rejected),
+        ),
+        Figure(
+            "expired_keys",
+            COUNTER,
+            "Keys that were deleted because their time had come.",
+            lambda engine: int(engine.core.stats.expired_keys),
+        ),
+        Figure(
+            "evicted_keys",
+            COUNTER,
+            "Always 0: full memory never costs a key. cache_evicted counts what left memory.",
+            lambda engine: 0,
+        ),
+        Figure(
+            "keyspace_hits",
+            COUNTER,
+            "Lookups by reading commands of keys that exist, in memory or on disk.",
+            lambda engine: int(engine.core.stats.keyspace_hits),
+        ),
+        Figure(
+            "keyspace_misses",
+            COUNTER,
+            "Lookups by reading commands of keys that do not exist.",
+            lambda engine: int(engine.core.stats.keyspace_misses),
+        ),
+        Figure(
+            "latest_fork_usec",
+            GAUGE,
+            "Always 0: the server never forks.",
+            lambda engine: 0,
+        ),
+        Figure(
+            "unexpected_error_replies",
+            COUNTER,
+            "Commands that failed because of a defect of the server; its log has the details.",
+            lambda engine: int(engine.unexpected_errors),
+        ),
+        Figure(
+            "total_error_replies",
+            COUNTER,
+            "Requests that were answered with an error.",
+            lambda engine: int(engine.total_errors),
+        ),
+        Figure(
+            "client_query_buffer_limit_disconnections",
+            COUNTER,
+            "Clients that were disconnected because they sent more ahead than"
+            " client-query-buffer-limit.",
+            lambda engine: int(engine.counters.client_query_buffer_limit_disconnections),
+        ),
+        Figure(
+            "client_output_buffer_limit_disconnections",
+            COUNTER,
+            "Clients that were disconnected because they did not read their replies"
+            " (client-output-buffer-limit).",
+            lambda engine: int(engine.counters.client_output_buffer_limit_disconnections),
+        ),
+    ],
+)
+
+
+def _command_lines(engine: Engine) -> Iterable[tuple[str, str]]:
+    for command in engine.table.all():
+        calls = int(command.calls)
+        if not (calls or command.rejected_calls or command.failed_calls):
+            continue
+        microseconds = command.seconds * 1_000_000
+        per_call = microseconds / calls if calls else 0.0
+        yield (
+            f"cmdstat_{command.name}",
+            (
+                f"calls={calls},usec={int(microseconds)},usec_per_call={per_call:.2f}"
+                f",rejected_calls={int(command.rejected_calls)}"
+                f",failed_calls={int(command.failed_calls)}"
+            ),
+        )
+
+
+COMMAND_STATS: Final = Section(
+    "Commandstats",
+    "A line for each command that was called. O(commands).",
+    [
+        Family(
+            "cmdstat_<command>",
+            "calls=<n>,usec=<us>,usec_per_call=<us>,rejected_calls=<n>,failed_calls=<n>",
+            "Calls that have run and the microseconds that they took, waiting for the disk not"
+            " included; calls that were refused before they ran; calls that ended in an error.",
+            _command_lines,
+        )
+    ],
+    is_default=False,
+)
+
+
+def _error_lines(engine: Engine) -> Iterable[tuple[str, str]]:
+    for code in sorted(engine.errors):
+        name = code.decode("utf-8", "replace").replace(":", "_")
+        yield f"errorstat_{name}", f"count={engine.errors[code]}"
+
+
+ERROR_STATS: Final = Section(
+    "Errorstats",
+    "A line for each kind of error that was answered.",
+    [
+        Family(
+            "errorstat_<code>",
+            "count=<n>",
+            "Errors with this code, the first word of the error reply.",
+            _error_lines,
+        )
+    ],
+)
+
+
+def _latency_lines(engine: Engine) -> Iterable[tuple[str, str]]:
+    if not engine.latency_tracking:
+        return
+    percentiles = engine.config.latency_tracking_info_percentiles
+    for command in engine.table.all():
+        histogram = command.latency
+        if histogram is None:
+            continue
+        text = ",".join(
+            f"p{_percentile_text(p)}={histogram.quantile(p / 100):.3f}" for p in percentiles
+        )
+        yield f"latency_percentiles_usec_{command.name}", text
+
+
+def _percentile_text(percentile: float) -> str:
+    return f"{percentile:.6f}".rstrip("0").rstrip(".")
+
+
+LATENCY_STATS: Final = Section(
+    "Latencystats",
+    "How long the calls of each command took, unless latency-tracking is off. O(commands).",
+    [
+        Family(
+            "latency_percentiles_usec_<command>",
+            "p50=<us>,p99=<us>,p99.9=<us>",
+            "Microseconds that so many per cent of the calls did not exceed, at most 6 % too high."
+            " The directive latency-tracking-info-percentiles says which are shown.",
+            _latency_lines,
+        )
+    ],
+    is_default=False,
+)

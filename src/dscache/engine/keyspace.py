@@ -1,0 +1,300 @@
+"""The keyspace: the only way from a command to a key, for reading and for changing.
+
+The rules of the house meet here:
+
+* A value is obtained with ``for_read`` or ``for_write`` and never changed after the former. What
+  memory does not hold raises a fault; so a handler looks everything up before it changes anything.
+* ``for_write`` captures the old value for the epoch that is being saved, if it must. After a change
+  in place, and only then, the handler calls ``changed``.
+* ``put`` needs no lookup: whether the key existed is settled when its epoch is committed.
+* Expired keys do not exist: each lookup makes sure of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from dscache.cache.entry import (
+    CLEAN,
+    ON_DISK_APART,
+    Entry,
+)
+from dscache.cache.space import Space
+from dscache.engine.core import Core
+from dscache.engine.waiting import SettleFault
+from dscache.values.base import Apart, type_code_of
+
+#: ``put`` with this due time leaves the key's due time as it is.
+KEEP_EXPIRY: Final = -1
+
+
+def settled_name(space: Space) -> str:
+    """What the number of keys of ``space``, once settled, is called in ``Wait.results``."""
+    return f"keys of {space.generation}"
+
+
+class Keyspace:
+    """One database, by its number. All methods are O(1) unless they say otherwise."""
+
+    def __init__(self, core: Core, index: int) -> None:
+        self.index: Final = index
+        self._core: Final = core
+        self._residency: Final = core.residency
+        self._flusher: Final = core.flusher
+        self._stats: Final = core.stats
+        #: What the database shows now; FLUSHDB and SWAPDB change it.
+        self.space = core.catalog.spaces[index]
+
+    # Looking up
+
+    def for_read(self, key: bytes) -> object:
+        """The value of ``key`` for reading, or None. Counts as a use of the key."""
+        entry = self.space.entries.get(key)
+        if entry is None:
+            entry = self._core.missing(self.space, key, True)
+        value = entry.value
+        stats = self._stats
+        stats.cache_hits += 1
+        if value is None or (entry.expire_ms != 0 and self._expire_if_due(entry)):
+            stats.keyspace_misses += 1
+            return None
+        if type(value) is not bytes and isinstance(value, Apart):
+            value = self._core.missing(self.space, key, True).value
+        # A pinned entry was loaded for a command that waits: its first use is no hit, or else
+        # every policy would take what is used once for what is used twice.
+        if entry.pins == 0 and not self._core.no_touch:
+            self._residency.policy.hit(entry)
+        stats.keyspace_hits += 1
+        return value
+
+    def for_write(self, key: bytes) -> object:
+        """The value of ``key`` for changing it in place, or None.
+
+        Whoever changes it must call ``changed`` before the command ends.
+        """
+        entry = self.find(key)
+        if entry is None:
+            return None
+        value = entry.value
+        if type(value) is not bytes and isinstance(value, Apart):
+            value = self._core.missing(self.space, key, True).value
+        self._flusher.before_change(entry)
+        if entry.pins == 0 and not self._core.no_touch:
+            self._residency.policy.hit(entry)
+        return value
+
+    def find(self, key: bytes) -> Entry | None:
+        """The entry of ``key`` if the key exists, whose value may not be in memory.
+
+        For what concerns the key and not its value: existence, type, expiry. Not a use of the key.
+        """
+        entry = self.space.entries.get(key)
+        if entry is None:
+            entry = self._core.missing(self.space, key, False)
+        self._stats.cache_hits += 1
+        if entry.value is None or (entry.expire_ms != 0 and self._expire_if_due(entry)):
+            return None
+        return entry
+
+    def exists(self, key: bytes) -> bool:
+        """Whether ``key`` exists; counts as a hit or a miss in INFO, as in Redis."""
+        if self.find(key) is None:
+            self._stats.keyspace_misses += 1
+            return False
+        self._stats.keyspace_hits += 1
+        return True
+
+    def type_of(self, key: bytes) -> int | None:
+        """The type code of the value of ``key``, or None."""
+        entry = self.find(key)
+        return None if entry is None else type_code_of(entry.value)
+
+    def expiry_of(self, key: bytes) -> int | None:
+        """When ``key`` is due, in ms since the epoch; 0 = never; None = there is no such key."""
+        entry = self.find(key)
+        return None if entry is None else int(entry.expire_ms)
+
+    def touch(self, key: bytes) -> bool:
+        """Count a use of ``key``; whether it exists."""
+        entry = self.find(key)
+        if entry is None:
+            return False
+        self._residency.policy.hit(entry)
+        return True
+
+    def count(self) -> int:
+        """Number of keys, exactly.
+
+        Keys written without looking (SET) may or may not be new; if there are any whose epoch is
+        not committed, this raises a fault that waits for it.
+        """
+        space = self.space
+        if space.unsettled == 0:
+            return space.keys
+        wait = self._core.wait
+        name = settled_name(space)
+        if wait is not None and name in wait.results:
+            keys = wait.results[name]
+            assert isinstance(keys, int)
+            return keys
+        raise SettleFault(space)
+
+    # Changing
+
+    def put(self, key: bytes, value: object, expire_ms: i64, event: bytes) -> None:
+        """Let ``key`` hold ``value``, whatever it held; due at ``expire_ms``, 0 for never.
+
+        Needs no lookup, except with KEEP_EXPIRY, which keeps the due time of a key that was found.
+        """
+        space = self.space
+        entry = space.entries.get(key)
+        if entry is None:
+            assert expire_ms != KEEP_EXPIRY, "KEEP_EXPIRY needs the key to be looked up first"
+            entry = Entry(key, None, space.number)
+            space.entries[key] = entry
+            space.unsettled += 1
+        elif entry.state == CLEAN:
+            self._residency.hold(entry)
+        else:
+            self._flusher.before_change(entry)
+        if space.loads:
+            self._core.loader.overtake(space, key)
+        if entry.value is None:
+            space.keys += 1
+            self._residency.resident += 1
+        elif not self._core.no_touch:
+            self._residency.policy.hit(entry)
+        if expire_ms != KEEP_EXPIRY and entry.expire_ms != expire_ms:
+            if entry.expire_ms == 0:
+                space.expires += 1
+            elif expire_ms == 0:
+                space.expires -= 1
+            entry.expire_ms = expire_ms
+        entry.value = value
+        self._mark(entry, event)
+
+    def delete(self, key: bytes, event: bytes) -> bool:
+        """Remove ``key``; whether it existed. Does not load the value."""
+        entry = self.find(key)
+        if entry is None:
+            return False
+        self._remove(entry, event)
+        return True
+
+    def set_expiry(self, key: bytes, expire_ms: i64, event: bytes) -> None:
+        """Let ``key``, which exists, be due at ``expire_ms`` (0: never). Does not load the value.
+
+        A time that has passed deletes the key at its next lookup; callers that must delete at
+        once, as EXPIRE does, use ``delete``.
+        """
+        entry = self.find(key)
+        assert entry is not None, "set_expiry on a key that does not exist"
+        if (entry.expire_ms == 0) != (expire_ms == 0):
+            self.space.expires += 1 if expire_ms != 0 else -1
+        self._prepare(entry)
+        entry.expire_ms = expire_ms
+        self._mark(entry, event)
+
+    def changed(self, key: bytes, event: bytes) -> None:
+        """The value obtained by ``for_write(key)`` has been changed in place."""
+        entry = self.space.entries[key]
+        self._prepare(entry)
+        self._mark(entry, event)
+
+    def _prepare(self, entry: Entry) -> None:
+        """``entry`` is going to change: out of the queues, and copied if it is being saved."""
+        if entry.state == CLEAN:
+            self._residency.hold(entry)
+        else:
+            self._flusher.before_change(entry)
+        if self.space.loads:
+            self._core.loader.overtake(self.space, entry.key)
+
+    def _mark(self, entry: Entry, event: bytes) -> None:
+        """``entry`` has changed: charge it, mark it dirty, tell those who want to know."""
+        before: i64 = entry.size
+        self._residency.charge(entry)
+        self._flusher.changed(entry, entry.size - before)
+        core = self._core
+        if core.watchers:
+            self._touch_watchers(entry.key)
+        for listener in core.listeners:
+            listener(self.index, event, entry.key)
+
+    def _remove(self, entry: Entry, event: bytes) -> None:
+        self._prepare(entry)
+        space = self.space
+        space.keys -= 1
+        self._residency.resident -= 1
+        if entry.expire_ms != 0:
+            space.expires -= 1
+            entry.expire_ms = 0
+        entry.value = None
+        entry.frequency = 0
+        self._mark(entry, event)
+
+    def _touch_watchers(self, key: bytes) -> None:
+        for session in self._core.watchers.get((self.space.generation, key), ()):
+            session.watched_key_changed = True
+
+    # Expiry
+
+    def _expire_if_due(self, entry: Entry) -> bool:
+        """Whether ``entry``, which has a due time, is past it; it is deleted then."""
+        if entry.expire_ms > self._core.now_ms:
+            return False
+        self._stats.expired_keys += 1
+        self._remove(entry, b"expired")
+        return True
+
+    def expire_from_index(self, key: bytes, due_ms: int) -> bool:
+        """The expiry index says that ``key`` is due: delete it, without loading it.
+
+        The caller knows that the index is of this keyspace's space, and that no epoch committed
+        since it was read contained the key. Whether anything was deleted.
+        """
+        space = self.space
+        entry = space.entries.get(key)
+        if entry is not None:
+            if entry.value is None or entry.expire_ms == 0:
+                return False
+            return self._expire_if_due(entry)
+        if space.loads:
+            self._core.loader.overtake(space, key)
+        entry = Entry(key, None, space.number)
+        # It may be inline or apart: deleting both is right for either.
+        entry.on_disk = ON_DISK_APART
+        space.entries[key] = entry
+        space.indexed[key] = due_ms
+        space.keys -= 1
+        space.expires -= 1
+        self._stats.expired_keys += 1
+        self._mark(entry, b"expired")
+        return True
+
+    # Memory
+
+    def memory_usage(self, key: bytes) -> int | None:
+        """Accounted bytes of ``key``; for a value that is on disk only, what its head takes."""
+        entry = self.find(key)
+        return None if entry is None else int(entry.size)
+
+    def is_resident(self, key: bytes) -> bool:
+        """Whether the value of ``key`` is in memory now. Loads nothing."""
+        entry = self.space.entries.get(key)
+        return entry is not None and entry.value is not None and not isinstance(entry.value, Apart)
+
+    def is_dirty(self, key: bytes) -> bool:
+        """Whether ``key`` has changes that are not on disk. Loads nothing."""
+        entry = self.space.entries.get(key)
+        return entry is not None and entry.state != CLEAN
+
+    def evict(self, key: bytes) -> bool:
+        """Let ``key`` leave memory, if it is there and clean; whether it did."""
+        entry = self.space.entries.get(key)
+        if entry is None or entry.state != CLEAN or entry.pins > 0:
+            return False
+        self._residency.drop(entry)
+        return True

@@ -1,0 +1,120 @@
+"""Key specifications: where a command's keys stand among its arguments, and what it needs of them.
+
+Redis's two steps: ``begin`` finds where keys start (a fixed index, or behind a keyword), ``find`` says
+how they go on from there (a range with a step, or a count that stands in the arguments). From them
+come COMMAND INFO and GETKEYS, and the keys that are preloaded.
+
+What is preloaded is said apart from Redis's access flags, because those do not tell it: SET overwrites
+and needs nothing, DEL needs to know only that the key exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+#: What a command needs in memory before it can run.
+NOTHING: Final = 0
+HEAD: Final = 1
+VALUE: Final = 2
+
+#: What a command needs of its keys, where that depends on the arguments.
+Chooser = Callable[[list[bytes]], int]
+
+#: A custom finder: indexes of the keys in the arguments; raises ValueError if they make no sense.
+KeyFinder = Callable[[list[bytes]], list[int]]
+
+
+class KeySpec:
+    """One specification of a command. A command may have several.
+
+    ``index`` or ``keyword`` (searched from ``start_from``; from the end if negative) says where keys
+    begin. ``last`` (relative to the first; negative counts from the end of the arguments), ``step``
+    and ``limit`` describe a range as in COMMAND INFO; ``count_at`` >= 0 instead says that the number
+    of keys stands there (relative to the beginning) and the first key at ``first``. ``finder``
+    overrides all of it. ``needs`` says what is preloaded, and ``chooser`` where that depends on the
+    arguments. ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones.
+    """
+
+    def __init__(
+        self,
+        index: int = 0,
+        *,
+        access: str,
+        needs: int = VALUE,
+        last: int = 0,
+        step: int = 1,
+        limit: int = 0,
+        keyword: str = "",
+        start_from: int = 1,
+        count_at: int = -1,
+        first: int = 0,
+        finder: KeyFinder | None = None,
+        chooser: Chooser | None = None,
+        notes: str = "",
+    ) -> None:
+        self.index: Final = index
+        self.access: Final = access.split()
+        self._needs: Final = needs
+        self._chooser: Final = chooser
+        self.last: Final = last
+        self.step: Final = step
+        self.limit: Final = limit
+        self.keyword: Final = keyword
+        self.start_from: Final = start_from
+        self.count_at: Final = count_at
+        self.first: Final = first
+        self.finder: Final = finder
+        self.notes: Final = notes
+
+    def needs(self, args: list[bytes]) -> int:
+        """NOTHING, HEAD or VALUE: what must be in memory before the command runs."""
+        return self._needs if self._chooser is None else self._chooser(args)
+
+    def positions(self, args: list[bytes]) -> list[int]:
+        """Indexes of this specification's keys in ``args``. O(keys).
+
+        Raises ValueError when the arguments contradict it (a count that is no number or too big).
+        """
+        if self.finder is not None:
+            return self.finder(args)
+        begin = self._begin(args)
+        total = len(args)
+        if begin < 0 or begin >= total:
+            return []
+        if self.count_at >= 0:
+            count = int(args[begin + self.count_at])
+            first = begin + self.first
+            if count < 0 or first + (count - 1) * self.step >= total:
+                raise ValueError("the number of keys does not fit the arguments")
+            return [first + n * self.step for n in range(count)]
+        if self.last >= 0:
+            end = begin + self.last
+        elif self.limit <= 1:
+            end = total + self.last
+        else:
+            end = begin + (total - begin) // self.limit + self.last
+        if end >= total:
+            raise ValueError("there are fewer arguments than keys")
+        return list(range(begin, end + 1, self.step))
+
+    def _begin(self, args: list[bytes]) -> int:
+        if not self.keyword:
+            return self.index
+        wanted = self.keyword.encode().lower()
+        if self.start_from > 0:
+            places = range(self.start_from, len(args))
+        else:
+            places = range(len(args) + self.start_from, 0, -1)
+        for place in places:
+            if args[place].lower() == wanted:
+                return place + 1
+        return -1
+
+
+def key_positions(specs: list[KeySpec], args: list[bytes]) -> list[int]:
+    """Indexes of all keys of a command, in order of the specifications. Raises ValueError."""
+    found: list[int] = []
+    for spec in specs:
+        found.extend(spec.positions(args))
+    return found

@@ -1,0 +1,117 @@
+"""Sessions: a client as the engine sees it.
+
+A session knows its database, its rights, its transaction and what it waits for; it knows nothing of
+sockets. Whoever drives the engine (the server's connection, a test, the embedded API) makes one, and
+gives it ``deliver``, which is called with the reply of a command that had to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from dscache.cache.wait import Wait
+from dscache.engine.transactions import Transaction, Watched
+
+if TYPE_CHECKING:
+    from dscache.engine.command import Command
+    from dscache.engine.engine import Engine
+    from dscache.engine.keyspace import Keyspace
+
+Deliver = Callable[[object], None]
+
+# CLIENT REPLY: what happens to the reply of the command that is running or ran last. After SKIP the
+# reply of CLIENT REPLY itself is dropped, then that of the command behind it:
+#
+# =========== ============== ============ ==============
+# mode        reply dropped  mode after   set by
+# =========== ============== ============ ==============
+# REPLY_ON    no             REPLY_ON     CLIENT REPLY ON
+# REPLY_OFF   yes            REPLY_OFF    CLIENT REPLY OFF
+# SKIP_NEXT   yes            SKIP_THIS    CLIENT REPLY SKIP
+# SKIP_THIS   yes            REPLY_ON     --
+# =========== ============== ============ ==============
+REPLY_ON: Final = 0
+REPLY_OFF: Final = 1
+SKIP_NEXT: Final = 2
+SKIP_THIS: Final = 3
+
+
+def _nowhere(reply: object) -> None:
+    """Where replies go when nobody has asked for them."""
+
+
+class Session:
+    """One client. Only the event loop's thread touches it."""
+
+    def __init__(self, engine: Engine, number: int, authenticated: bool) -> None:
+        self.engine = engine
+        #: CLIENT ID.
+        self.number = number
+        self.keyspace: Keyspace = engine.keyspaces[0]
+        self.authenticated = authenticated
+        self.user = "default"
+        #: RESP version of its replies.
+        self.resp = 2
+        self.deliver: Deliver = _nowhere
+        #: The owner's way to end the connection once replies are out. May be called while a command
+        #: of this session runs, whose reply is still due. Commands call ``end``.
+        self.close: Callable[[], None] = _do_nothing
+        #: The command that is suspended, if any.
+        self.wait: Wait | None = None
+        self.transaction: Transaction | None = None
+        self.watched: list[Watched] = []
+        self.watched_key_changed = False
+        # What CLIENT LIST shows.
+        self.name = b""
+        self.library_name = b""
+        self.library_version = b""
+        self.address = ""
+        self.local_address = ""
+        self.file_descriptor = -1
+        self.connected_at = engine.core.clock.time()
+        self.last_command: Command | None = None
+        self.last_active = self.connected_at
+        self.commands: i64 = 0
+        #: What the owner knows of its buffers, for CLIENT LIST and the memory bound.
+        self.buffers: Callable[[], tuple[int, int]] = _no_buffers
+        #: CLIENT REPLY, see the table above. The owner asks ``should_drop_reply`` unless it is 0.
+        self.reply_mode: i64 = REPLY_ON
+        #: The owner has been asked to close: no further request is carried out.
+        self.is_closing = False
+        self.no_evict = False
+        #: CLIENT NO-TOUCH: what it does is no use of a key for the eviction policy.
+        self.no_touch = False
+        self.is_monitor = False
+        #: Text of MONITOR for this session, if it is a monitor.
+        self.push: Deliver = _nowhere
+
+    def should_drop_reply(self) -> bool:
+        """Whether the reply of the command that has just run is not sent (CLIENT REPLY).
+
+        To be asked exactly once for each reply: asking goes on to the next.
+        """
+        mode = self.reply_mode
+        if mode == REPLY_ON:
+            return False
+        if mode == SKIP_NEXT:
+            self.reply_mode = SKIP_THIS
+        elif mode == SKIP_THIS:
+            self.reply_mode = REPLY_ON
+        return True
+
+    def end(self) -> None:
+        """Let the owner end the connection (QUIT, CLIENT KILL), after the replies that are due."""
+        self.is_closing = True
+        self.close()
+
+
+def _do_nothing() -> None:
+    """The owner has nothing to close."""
+
+
+def _no_buffers() -> tuple[int, int]:
+    """(query buffer, output buffer) of a session without a connection."""
+    return 0, 0

@@ -1,0 +1,89 @@
+"""Settings: how directives take effect in the engine, at start and by CONFIG SET.
+
+Each group of directives has a function here that takes the configuration's present values into use.
+``apply_settings`` calls the cheap ones once, because the parts that they set up begin with Redis's
+defaults; the eviction policy and the memory bound are what the engine was made with. All of them run
+again whenever one of their directives changes. None can fail, so none vetoes a change.
+
+Directives that are not here are looked at where they are needed, each time (``requirepass`` when a
+password is compared, ``proto-max-bulk-len`` by new connections), or belong to the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dscache.cache.sampling import Lfu
+from dscache.config import Config
+
+if TYPE_CHECKING:
+    from dscache.engine.engine import Engine
+
+
+def apply_settings(engine: Engine) -> None:
+    """Take the present values into use and follow every change. Called once, at start."""
+    config = engine.config
+    _apply_flushing(engine, config)
+    _apply_expiry(engine, config)
+    _apply_slowlog(engine, config)
+    _apply_latency(engine, config)
+    config.on_change(("cache-flush-delay",), lambda changed: _apply_flushing(engine, changed))
+    config.on_change(("active-expire-effort",), lambda changed: _apply_expiry(engine, changed))
+    config.on_change(
+        ("slowlog-log-slower-than", "slowlog-max-len"),
+        lambda changed: _apply_slowlog(engine, changed),
+    )
+    config.on_change(
+        ("latency-monitor-threshold", "latency-tracking"),
+        lambda changed: _apply_latency(engine, changed),
+    )
+    config.on_change(("cache-policy",), lambda changed: _apply_policy(engine, changed))
+    config.on_change(
+        ("lfu-log-factor", "lfu-decay-time"),
+        lambda changed: _apply_lfu_parameters(engine, changed),
+    )
+    config.on_change(
+        ("maxmemory",), lambda changed: engine.set_maxmemory(changed.resolved_maxmemory())
+    )
+    config.on_change(("requirepass",), lambda changed: _apply_password(engine, changed))
+
+
+def _apply_flushing(engine: Engine, config: Config) -> None:
+    engine.flush_delay_seconds = config.cache_flush_delay
+
+
+def _apply_expiry(engine: Engine, config: Config) -> None:
+    engine.expiry.effort = config.active_expire_effort
+
+
+def _apply_slowlog(engine: Engine, config: Config) -> None:
+    engine.slowlog.threshold_us = config.slowlog_log_slower_than
+    engine.slowlog.max_length = config.slowlog_max_len
+    engine.slowlog.trim()
+
+
+def _apply_latency(engine: Engine, config: Config) -> None:
+    engine.latency.threshold_ms = config.latency_monitor_threshold
+    engine.latency_tracking = config.latency_tracking
+
+
+def _apply_policy(engine: Engine, config: Config) -> None:
+    engine.set_policy(config.cache_policy, config.lfu_log_factor, config.lfu_decay_time)
+
+
+def _apply_lfu_parameters(engine: Engine, config: Config) -> None:
+    """In the policy that there is: a new one would begin with new counters."""
+    policy = engine.residency.policy
+    if isinstance(policy, Lfu):
+        policy.log_factor = config.lfu_log_factor
+        policy.decay_minutes = config.lfu_decay_time
+
+
+def _apply_password(engine: Engine, config: Config) -> None:
+    """Without a password everybody is let in, also those who are waiting at the door.
+
+    A new password does not throw out who is in, as in Redis.
+    """
+    if not config.requirepass:
+        for session in engine.sessions.values():
+            session.authenticated = True

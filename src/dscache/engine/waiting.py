@@ -1,0 +1,95 @@
+"""Faults and suspension: how a command says that it cannot go on yet, and what happens then.
+
+A handler reads everything that it needs before it changes anything, so it can be stopped at any
+lookup and started again from the top. A lookup that memory cannot answer raises a ``Fault``; the
+engine arranges for what is missing, suspends the client, and runs the command again when it is there.
+
+A fault is not an error; it derives from BaseException so that no ``except Exception`` in a handler
+catches it by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from dscache.cache.space import Space
+from dscache.cache.wait import Wait
+
+if TYPE_CHECKING:
+    from dscache.engine.command import Command
+    from dscache.engine.session import Session
+
+#: A key that a command needs: its space, the key, and whether the value is needed or only the head.
+Wanted = tuple[Space, bytes, bool]
+
+
+class SuspendedReply:
+    """What ``Engine.execute`` answers for a command that waits; its reply is delivered later."""
+
+
+SUSPENDED: Final = SuspendedReply()
+
+
+class Suspension(Wait):
+    """A suspended command: whose it is, and what to run again."""
+
+    def __init__(self, session: Session, command: Command, args: list[bytes]) -> None:
+        super().__init__()
+        self.session: Final = session
+        self.command: Final = command
+        self.args: Final = args
+
+
+class Fault(BaseException):
+    """A command needs something that takes time. See the subclasses."""
+
+
+class KeyFault(Fault):
+    """A key is not in memory."""
+
+    def __init__(self, space: Space, key: bytes, whole: bool) -> None:
+        super().__init__()
+        self.wanted: Final[Wanted] = (space, key, whole)
+
+
+class TransactionFault(Fault):
+    """Keys of the commands of a transaction are not in memory."""
+
+    def __init__(self, wanted: list[Wanted]) -> None:
+        super().__init__()
+        self.wanted: Final = wanted
+
+
+class JobFault(Fault):
+    """``job`` must run in the scan thread; its result is ``Wait.results[name]`` at the next try.
+
+    The job must not touch entries; it may raise DscacheError.
+    """
+
+    def __init__(self, name: str, job: Callable[[], object]) -> None:
+        super().__init__()
+        self.name: Final = name
+        self.job: Final = job
+
+
+class CommitFault(Fault):
+    """All that has been done so far must be on disk first."""
+
+
+class SettleFault(Fault):
+    """The number of keys of ``space`` must be settled first (see ``Keyspace.count``)."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space: Final = space
+
+
+class RoomFault(Fault):
+    """Memory is full of what is not on disk yet: writers wait."""
+
+
+class PauseFault(Fault):
+    """CLIENT PAUSE holds this command back."""
+
+
