@@ -1,0 +1,148 @@
+"""DEBUG: what test suites need of it.
+
+For Redis DEBUG is one command without subcommands in the table, so it is one here. It is refused unless
+``enable-debug-command`` allows it: anybody who may use it can make everybody wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from dscache.commands.arguments import floating, syntax_error
+from dscache.commands.cache import is_committed
+from dscache.commands.help import help_reply
+from dscache.commands.keys import encoding_of
+from dscache.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Registry
+from dscache.engine.session import Session
+from dscache.engine.waiting import CommitFault, JobFault
+from dscache.errors import CommandError
+from dscache.values.base import Apart
+from dscache.values.codec import encode_value
+from dscache.wire.reply import OK, Status
+
+registry: Final = Registry("server", "")
+
+_NOT_ALLOWED: Final = (
+    b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
+    b"run it from a local connection, otherwise you need to set this option in the configuration "
+    b"file, and then restart the server."
+)
+
+# DEBUG SLEEP stops the whole server: a slip of the hand must not stop it for good.
+_LONGEST_SLEEP_SECONDS: Final = 60.0
+
+_HELP: Final = [
+    "OBJECT <key>",
+    "    How the key's value is kept.",
+    "RELOAD",
+    "    Commit everything and empty memory, which leaves the server as a restart would.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Whether expired keys are deleted before somebody asks for them.",
+    "SLEEP <seconds>",
+    f"    Stop the whole server, for at most {_LONGEST_SLEEP_SECONDS:.0f} seconds; fractions allowed.",
+    "HELP",
+    "    Lists the subcommands.",
+]
+
+
+@registry.command(
+    "DEBUG subcommand [argument [argument ...]]",
+    arity=-2,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE,
+    since="1.0.0",
+    complexity="Depends on subcommand.",
+)
+def debug(session: Session, args: list[bytes]) -> object:
+    """Looks into the server, or disturbs it, for tests."""
+    if not _is_allowed(session):
+        raise CommandError(_NOT_ALLOWED)
+    count, handler = _SUBCOMMANDS.get(args[1].lower(), (0, None))
+    if handler is None or len(args) != count:
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '"
+            + args[1][:128]
+            + b"'. Try DEBUG HELP."
+        )
+    return handler(session, args)
+
+
+def _is_allowed(session: Session) -> bool:
+    setting = session.engine.config.enable_debug_command
+    return setting == "yes" or (setting == "local" and _is_local(session.address))
+
+
+def _is_local(address: str) -> bool:
+    """Whether a client at ``address`` is on this machine; so is one without a connection."""
+    host, _, port = address.rpartition(":")
+    is_unix_socket = port == "0"
+    return not address or is_unix_socket or host.startswith(("127.", "[::1]", "[::ffff:127."))
+
+
+def _help(session: Session, args: list[bytes]) -> object:
+    return help_reply("debug", _HELP)
+
+
+def _sleep(session: Session, args: list[bytes]) -> object:
+    seconds = floating(args[2])
+    if not 0.0 <= seconds <= _LONGEST_SLEEP_SECONDS:
+        raise CommandError(
+            b"ERR the seconds must be between 0 and %d" % int(_LONGEST_SLEEP_SECONDS)
+        )
+    time.sleep(seconds)
+    return OK
+
+
+def _set_active_expire(session: Session, args: list[bytes]) -> object:
+    if args[2] not in (b"0", b"1"):
+        raise syntax_error()
+    session.engine.expiry.enabled = args[2] == b"1"
+    return OK
+
+
+def _object(session: Session, args: list[bytes]) -> object:
+    """As in Redis where it has the fact; ``frequency`` and ``dirty`` instead of its LRU clock."""
+    keyspace = session.keyspace
+    key = args[2]
+    entry = keyspace.find(key)
+    if entry is None:
+        raise CommandError(b"ERR no such key")
+    value = keyspace.for_read(key) if isinstance(entry.value, Apart) else entry.value
+    line = (
+        f"Value at:{id(value):#x} refcount:1 encoding:{encoding_of(value).decode()}"
+        f" serializedlength:{len(encode_value(value))}"
+        f" frequency:{int(entry.frequency)} dirty:{int(keyspace.is_dirty(key))}"
+    )
+    return Status(line.encode())
+
+
+def _reload(session: Session, args: list[bytes]) -> object:
+    """Redis saves, empties itself and loads; loading happens by itself here."""
+    engine = session.engine
+    if engine.core.must_not_fault:
+        raise CommandError(b"ERR DEBUG RELOAD cannot be used inside a transaction")
+    if not is_committed(session):
+        raise CommitFault()
+    if engine.flusher.is_saving:
+        # On disk already, but its entries become clean a slice at a time.
+        raise JobFault("finished", _nothing)
+    for keyspace in engine.keyspaces:
+        for key in list(keyspace.space.entries):
+            keyspace.evict(key)
+    return OK
+
+
+def _nothing() -> object:
+    """A job that only takes its turn."""
+    return None
+
+
+#: Number of words, and handler.
+_SUBCOMMANDS: Final[dict[bytes, tuple[int, Callable[[Session, list[bytes]], object]]]] = {
+    b"help": (2, _help),
+    b"object": (3, _object),
+    b"reload": (2, _reload),
+    b"set-active-expire": (3, _set_active_expire),
+    b"sleep": (3, _sleep),
+}

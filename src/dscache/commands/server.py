@@ -1,0 +1,166 @@
+"""FLUSHDB, FLUSHALL, SWAPDB, TIME, LASTSAVE and SHUTDOWN: databases as a whole, and the server itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dscache.commands.arguments import integer, syntax_error
+from dscache.engine.command import (
+    ADMIN,
+    ALLOW_BUSY,
+    FAST,
+    LOADING,
+    NO_MULTI,
+    NOSCRIPT,
+    STALE,
+    WRITE,
+    Registry,
+)
+from dscache.engine.session import Session
+from dscache.errors import CommandError
+from dscache.wire.reply import NO_REPLY, OK
+
+registry: Final = Registry("server", "")
+
+_FLUSH_HISTORY: Final = [
+    ("4.0.0", "Modifier ASYNC."),
+    ("6.2.0", "Modifier SYNC."),
+]
+
+
+@registry.command(
+    "FLUSHDB [ASYNC | SYNC]",
+    arity=-1,
+    flags=WRITE,
+    since="1.0.0",
+    complexity="O(1)",
+    categories="keyspace dangerous",
+    history=_FLUSH_HISTORY,
+    tips="request_policy:all_shards response_policy:all_succeeded",
+)
+def flushdb(session: Session, args: list[bytes]) -> object:
+    """Removes all keys of the selected database, at once, however many they are.
+
+    ASYNC and SYNC are the same: the keys are gone when it answers, and memory and disk are always
+    freed in the background.
+    """
+    _check_flush_arguments(args)
+    session.engine.flush_database(session.keyspace.index)
+    return OK
+
+
+@registry.command(
+    "FLUSHALL [ASYNC | SYNC]",
+    arity=-1,
+    flags=WRITE,
+    since="1.0.0",
+    complexity="O(N) where N is the number of databases",
+    categories="keyspace dangerous",
+    history=_FLUSH_HISTORY,
+    tips="request_policy:all_shards response_policy:all_succeeded",
+)
+def flushall(session: Session, args: list[bytes]) -> object:
+    """Removes all keys of all databases, at once, however many they are.
+
+    ASYNC and SYNC are the same, as in FLUSHDB.
+    """
+    _check_flush_arguments(args)
+    engine = session.engine
+    for keyspace in engine.keyspaces:
+        engine.flush_database(keyspace.index)
+    return OK
+
+
+def _check_flush_arguments(args: list[bytes]) -> None:
+    if len(args) > 2 or (len(args) == 2 and args[1].lower() not in (b"async", b"sync")):
+        raise syntax_error()
+
+
+@registry.command(
+    "SWAPDB index1 index2",
+    arity=3,
+    flags=WRITE | FAST,
+    since="4.0.0",
+    complexity="O(N) where N is the count of clients watching or blocking on keys from both databases.",
+    categories="keyspace dangerous",
+)
+def swapdb(session: Session, args: list[bytes]) -> object:
+    """Exchanges two databases: whoever has selected one sees the other's keys."""
+    first = _database_index(args[1], b"ERR invalid first DB index")
+    second = _database_index(args[2], b"ERR invalid second DB index")
+    databases = len(session.engine.keyspaces)
+    if not (0 <= first < databases and 0 <= second < databases):
+        raise CommandError(b"ERR DB index is out of range")
+    if first != second:
+        session.engine.swap_databases(first, second)
+    return OK
+
+
+def _database_index(text: bytes, error: bytes) -> int:
+    index = integer(text, error)
+    if not -(2**31) <= index < 2**31:
+        raise CommandError(error)
+    return index
+
+
+@registry.command(
+    "TIME",
+    arity=1,
+    flags=LOADING | STALE | FAST,
+    since="2.6.0",
+    complexity="O(1)",
+    tips="nondeterministic_output",
+)
+def time_(session: Session, args: list[bytes]) -> object:
+    """Answers the server's time: seconds since 1970, and microseconds of the present one."""
+    now = session.engine.core.clock.time()
+    seconds = int(now)
+    return [b"%d" % seconds, b"%d" % int((now - seconds) * 1_000_000.0)]
+
+
+@registry.command(
+    "LASTSAVE",
+    arity=1,
+    flags=LOADING | STALE | FAST,
+    since="1.0.0",
+    complexity="O(1)",
+    categories="admin dangerous",
+    tips="nondeterministic_output",
+)
+def lastsave(session: Session, args: list[bytes]) -> object:
+    """Answers when changes were last committed to disk, in seconds since 1970.
+
+    Before the first commit since the start it is the time of the start: all there was is on disk.
+    """
+    engine = session.engine
+    return engine.flusher.last_commit_ms // 1000 or int(engine.started_at)
+
+
+@registry.command(
+    "SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+    arity=-1,
+    flags=ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
+    since="1.0.0",
+    complexity="O(N) when saving, where N is the number of keys changed since the last commit",
+    history=[("7.0.0", "Modifiers NOW, FORCE and ABORT.")],
+)
+def shutdown(session: Session, args: list[bytes]) -> object:
+    """Saves what is not on disk yet and ends the server.
+
+    NOSAVE loses what is not on disk yet. Without FORCE the server stays while the disk refuses to
+    take the data. NOW skips the wait for replicas, of which there are none, so it changes nothing;
+    for the same reason a shutdown is never in a state in which ABORT could find it.
+    """
+    words = {word.lower() for word in args[1:]}
+    if not words <= {b"nosave", b"save", b"now", b"force", b"abort"}:
+        raise syntax_error()
+    if (b"abort" in words and len(words) > 1) or {b"nosave", b"save"} <= words:
+        raise syntax_error()
+    if b"abort" in words:
+        raise CommandError(b"ERR No shutdown in progress.")
+    engine = session.engine
+    save = b"nosave" not in words
+    if save and b"force" not in words and engine.flusher.failing_since != 0.0:
+        raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.")
+    engine.on_shutdown(save)
+    return NO_REPLY

@@ -1,0 +1,173 @@
+"""DEBUG: who may use it, and what it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from driver import Driver
+from dscache.wire.reply import ErrorReply, Status
+
+NOT_ALLOWED = (
+    b'-ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
+    b"can run it from a local connection, otherwise you need to set this option in the "
+    b"configuration file, and then restart the server."
+)
+
+
+@pytest.fixture
+def driver() -> Iterator[Driver]:
+    """An engine that allows DEBUG."""
+    driver = Driver(enable_debug_command="yes")
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(params=["in memory", "on disk only"])
+def settle(request: pytest.FixtureRequest, driver: Driver) -> Callable[[], None]:
+    """Where the keys written so far are to be."""
+
+    def move() -> None:
+        if request.param == "on disk only":
+            driver.evict_all()
+
+    return move
+
+
+def test_debug_is_refused_unless_it_is_enabled() -> None:
+    driver = Driver()
+    try:
+        driver.session.address = "127.0.0.1:1"
+        assert driver.run("DEBUG", "SLEEP", "0") == NOT_ALLOWED
+        assert driver.run("DEBUG", "HELP") == NOT_ALLOWED
+    finally:
+        driver.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_allowed"),
+    [
+        ("127.0.0.1:5000", True),
+        ("[::1]:5000", True),
+        ("[::ffff:127.0.0.1]:5000", True),
+        ("/run/dscache.sock:0", True),
+        ("dscache.sock:0", True),
+        ("10.0.0.1:5000", False),
+        ("[::2]:5000", False),
+        ("[fe80::1]:5000", False),
+    ],
+)
+def test_debug_can_be_enabled_for_this_machine_only(address: str, is_allowed: bool) -> None:
+    driver = Driver(enable_debug_command="local")
+    try:
+        driver.session.address = address
+        assert driver.run("DEBUG", "SLEEP", "0") == (b"OK" if is_allowed else NOT_ALLOWED)
+    finally:
+        driver.close()
+
+
+@pytest.mark.parametrize(
+    "words", [("NOPE",), ("SLEEP",), ("OBJECT", "a", "b"), ("RELOAD", "NOSAVE")]
+)
+def test_unknown_forms_are_refused(driver: Driver, words: tuple[str, ...]) -> None:
+    assert driver.run("DEBUG", *words) == (
+        b"-ERR unknown subcommand or wrong number of arguments for '%s'. Try DEBUG HELP."
+        % words[0].encode()
+    )
+
+
+def test_sleep_stops_the_server_for_a_while(driver: Driver) -> None:
+    before = time.perf_counter()
+    assert driver.run("DEBUG", "SLEEP", "0.01") == b"OK"
+    assert time.perf_counter() - before >= 0.01
+
+
+@pytest.mark.parametrize("seconds", ["-1", "61", "inf"])
+def test_sleep_is_bounded(driver: Driver, seconds: str) -> None:
+    assert driver.run("DEBUG", "SLEEP", seconds) == (b"-ERR the seconds must be between 0 and 60")
+    assert driver.run("DEBUG", "SLEEP", "x") == b"-ERR value is not a valid float"
+
+
+def test_active_expiry_can_be_switched(driver: Driver) -> None:
+    assert driver.run("DEBUG", "SET-ACTIVE-EXPIRE", "0") == b"OK"
+    driver.run("SET", "key", "value", "PX", "1000")
+    driver.flush()
+    driver.advance(2.0)
+    driver.engine.tick()
+    driver.engine.turn()
+    assert driver.engine.keyspaces[0].space.keys == 1
+    assert driver.run("DEBUG", "SET-ACTIVE-EXPIRE", "1") == b"OK"
+    driver.engine.tick()
+    driver.turn_until(lambda: driver.engine.keyspaces[0].space.keys == 0)
+    assert driver.run("DEBUG", "SET-ACTIVE-EXPIRE", "yes") == b"-ERR syntax error"
+
+
+@pytest.mark.parametrize(
+    ("value", "encoding"),
+    [("1234", "int"), ("0012", "raw or embstr"), ("text", "embstr"), ("x" * 45, "raw")],
+)
+def test_object_describes_how_a_value_is_kept(
+    driver: Driver, settle: Callable[[], None], value: str, encoding: str
+) -> None:
+    driver.run("SET", "key", value)
+    settle()
+    described = driver.run("DEBUG", "OBJECT", "key")
+    assert isinstance(described, bytes)
+    fields = dict(word.split(b":", 1) for word in described.split()[1:])
+    assert fields[b"encoding"].decode() in encoding
+    assert fields[b"serializedlength"] == b"%d" % len(value)
+    assert fields[b"refcount"] == b"1"
+
+
+def test_object_is_no_use_of_the_key(driver: Driver) -> None:
+    driver.run("SET", "key", "value")
+    driver.flush()
+    hits = driver.engine.core.stats.keyspace_hits
+    driver.run("DEBUG", "OBJECT", "key")
+    entry = driver.engine.keyspaces[0].find(b"key")
+    assert entry is not None
+    assert (driver.engine.core.stats.keyspace_hits, entry.frequency) == (hits, 0)
+
+
+def test_object_of_a_missing_key_is_an_error(driver: Driver) -> None:
+    assert driver.run("DEBUG", "OBJECT", "missing") == b"-ERR no such key"
+
+
+def test_reload_leaves_the_server_as_a_restart_would(driver: Driver) -> None:
+    driver.run("SET", "a", "1")
+    driver.run("SELECT", "3")
+    driver.run("SET", "b", "2", "PX", "5000")
+    assert driver.run("DEBUG", "RELOAD") == b"OK"
+    assert all(not keyspace.space.entries for keyspace in driver.engine.keyspaces)
+    assert driver.run("GET", "b") == b"2"
+    driver.advance(5.0)
+    assert driver.run("GET", "b") is None
+    driver.run("SELECT", "0")
+    assert driver.run("GET", "a") == b"1"
+
+
+def test_reload_keeps_in_memory_what_was_written_meanwhile(driver: Driver) -> None:
+    driver.run("SET", "a", "1")
+    replies = driver.start("DEBUG", "RELOAD")
+    driver.run("SET", "b", "2", session=driver.new_session())
+    driver.turn_until(lambda: bool(replies))
+    assert list(driver.engine.keyspaces[0].space.entries) == [b"b"]
+    assert driver.run("GET", "b") == b"2"
+
+
+def test_reload_is_refused_in_a_transaction(driver: Driver) -> None:
+    driver.run("MULTI")
+    driver.run("DEBUG", "RELOAD")
+    replies = driver.run("EXEC")
+    assert isinstance(replies, list)
+    assert isinstance(replies[0], ErrorReply)
+
+
+def test_help_names_what_there_is(driver: Driver) -> None:
+    lines = driver.run("DEBUG", "HELP")
+    assert isinstance(lines, list)
+    assert all(isinstance(line, Status) for line in lines)
+    names = {line.text.split(b" ")[0] for line in lines[1:] if not line.text.startswith(b" ")}
+    assert names == {b"HELP", b"OBJECT", b"RELOAD", b"SET-ACTIVE-EXPIRE", b"SLEEP"}
