@@ -1,0 +1,1 @@
+"""The `dscache` command: one file per subcommand."""

@@ -1,0 +1,19 @@
+"""``dscache``: the command line's root. Each subcommand is a file of its own."""
+
+from __future__ import annotations
+
+import click
+
+import dscache
+from dscache.cli.config import config
+from dscache.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(dscache.__version__, prog_name="dscache")
+def main() -> None:
+    """A Redis-compatible server whose data set lives on disk; memory is a bounded cache of it."""
+
+
+main.add_command(serve)
+main.add_command(config)

@@ -1,0 +1,48 @@
+"""``dscache serve``: run the server."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+#: Exit code when the server cannot start: a bad directive, a directory in use, a port in use.
+CANNOT_START = 1
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[CONFIG-FILE] [--DIRECTIVE VALUE ...]",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="")
+def serve(words: tuple[str, ...]) -> None:
+    """Run the server in the foreground until SIGTERM or SIGINT.
+
+    \b
+    Settings come from CONFIG-FILE, in the style of redis.conf, if it is given;
+    then from the command line, where every directive can stand as --name value:
+
+    \b
+      dscache serve --port 7000 --dir ./data --maxmemory 64mb
+      dscache serve /etc/dscache.conf --loglevel verbose
+      dscache serve --volatile          a store that is thrown away at exit
+
+    "dscache config" prints all directives with their defaults and what they mean.
+
+    \b
+    Exit codes: 0 after a clean shutdown, 1 when the server cannot start or
+    could not save everything, 2 for a wrong command line.
+    """
+    from dscache.config import Config, parse_overrides
+    from dscache.errors import DscacheError
+    from dscache.server.server import Server
+
+    path = words[0] if words and not words[0].startswith("--") else None
+    overrides = words[1:] if path is not None else words
+    try:
+        config = Config.from_arguments(path, parse_overrides(overrides))
+        code = Server(config).run()
+    except DscacheError as error:
+        click.echo(f"dscache: {error}", err=True)
+        code = CANNOT_START
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Sockets, clients and time: the only floor that knows asyncio."""

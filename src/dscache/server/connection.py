@@ -1,0 +1,339 @@
+"""One client's connection: bytes in, commands executed in order, replies out.
+
+An asyncio protocol, though it does not derive from asyncio's class: this module is compiled, and all
+that the event loop asks of a protocol is its methods.
+
+The main line is ``data_received`` -> ``_process`` -> ``_flush``: parse and execute what is there, gather
+the replies, write once. It stops for three reasons, each undone by its own callback:
+
+* the command waits (``SUSPENDED``; until ``_deliver``): requests that have arrived behind it are
+  parsed ahead, so that the engine can load their keys meanwhile, and executed in order afterwards;
+* the client does not read its replies (``pause_writing``; until ``resume_writing``);
+* the connection is closing.
+
+While it is stopped, at most ``_READ_AHEAD_BYTES`` of requests are taken from the socket.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from dscache.cache.wait import FOR_PAUSE
+from dscache.engine.engine import LOOK_AHEAD, Engine
+from dscache.engine.waiting import SUSPENDED
+from dscache.errors import ProtocolError
+from dscache.wire.encoder import ReplyWriter
+from dscache.wire.reply import ErrorReply
+from dscache.wire.request import RequestParser
+
+if TYPE_CHECKING:
+    from asyncio import BaseTransport, Transport
+
+    from dscache.server.clients import Clients
+
+# How much of a stopped client's input is taken in before its socket is left alone. It is also the
+# smallest client-query-buffer-limit, so less than this need not be compared with it.
+_READ_AHEAD_BYTES: Final = 1024 * 1024
+
+# Replies gathered before they are handed to the transport in the middle of a batch.
+_FLUSH_BYTES: Final = 256 * 1024
+
+
+class Connection:
+    """See the module's docstring. ``clients`` is the list that it enters and leaves."""
+
+    def __init__(self, engine: Engine, clients: Clients, kind: str) -> None:
+        self._engine: Final = engine
+        self._clients: Final = clients
+        #: "tcp" or "unix".
+        self.kind: Final = kind
+        self.session = engine.new_session()
+        self._parser = RequestParser(
+            engine.config.proto_max_bulk_len, trusted=self.session.authenticated
+        )
+        self._writer = ReplyWriter()
+        self._ahead: deque[list[bytes]] = deque()
+        self._protocol_error: ProtocolError | None = None
+        self._transport: Transport | None = None
+        self._waiting = False
+        self._write_paused = False
+        self._read_paused = False
+        self._closing = False
+        # Closing was asked for by a command whose own reply is still due.
+        self._close_wanted = False
+        self._processing = False
+        # The client will send nothing more (but may still read).
+        self._ended = False
+        #: When the output buffer exceeded its soft limit; 0 if it does not.
+        self.over_soft_limit_since = 0.0
+
+    def set_max_bulk_bytes(self, max_bulk_bytes: int) -> None:
+        """Change the limit that proto-max-bulk-len sets."""
+        self._parser.max_bulk_bytes = max_bulk_bytes
+
+    # What the event loop calls
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """The client is there."""
+        self._transport = transport  # type: ignore[assignment]
+        session = self.session
+        session.deliver = self._deliver
+        session.push = self._push
+        session.close = self._close_after_reply
+        session.buffers = self.buffers
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            session.file_descriptor = raw.fileno()
+        if self.kind == "tcp":
+            session.address = _printable(transport.get_extra_info("peername"))
+            session.local_address = _printable(transport.get_extra_info("sockname"))
+            self._keep_alive(raw)
+        else:
+            path = self._engine.config.unixsocket
+            session.address = session.local_address = f"{path}:0"
+        refusal = self._clients.admit(self, transport.get_extra_info("peername"))
+        if refusal is not None:
+            self._writer.write(ErrorReply(refusal))
+            self._close_after_reply()
+
+    def _keep_alive(self, raw: socket.socket | None) -> None:
+        seconds = self._engine.config.tcp_keepalive
+        if raw is None or seconds == 0:
+            return
+        # As Redis: first probe after the interval, then three probes within it again.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have arrived."""
+        if self._closing:
+            return
+        self._engine.counters.net_input_bytes += len(data)
+        parser = self._parser
+        parser.feed(data)
+        if not self._waiting and not self._write_paused:
+            self._process()
+            return
+        self._look_ahead()
+        if parser.pending_bytes() > _READ_AHEAD_BYTES:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client will send nothing more; what it has sent is still carried out."""
+        self._ended = True
+        return not self._is_done_after_end()
+
+    def _is_done_after_end(self) -> bool:
+        """Whether a client that sends nothing more need not be kept any longer.
+
+        One that waits for the disk, or has yet to read, will get its replies; one that waits for
+        something that may never come will not.
+        """
+        if self._waiting:
+            wait = self.session.wait
+            return wait is not None and wait.reason == FOR_PAUSE
+        return not self._write_paused
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        self._closing = True
+        self._transport = None
+        self._engine.end_session(self.session)
+        self._clients.leave(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it asks: stop working for it."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """The client has read enough of its replies."""
+        self._write_paused = False
+        if not self._waiting and not self._processing:
+            self._process()
+
+    # The main line
+
+    def _process(self) -> None:
+        """Execute what has been received, in order, as far as it goes."""
+        engine = self._engine
+        session = self.session
+        parser = self._parser
+        writer = self._writer
+        ahead = self._ahead
+        self._processing = True
+        try:
+            while not self._closing and not self._close_wanted:
+                if ahead:
+                    args = ahead.popleft()
+                elif self._protocol_error is not None:
+                    raise self._protocol_error
+                else:
+                    request = parser.next_request()
+                    if request is None:
+                        break
+                    args = request
+                if not args:
+                    continue
+                reply = engine.execute(session, args)
+                if reply is SUSPENDED:
+                    self._waiting = True
+                    self._look_ahead()
+                    break
+                self._reply(reply)
+                if not parser.trusted and session.authenticated:
+                    parser.trusted = True
+                if writer.size() > _FLUSH_BYTES:
+                    self._flush()
+                    if self._write_paused:
+                        break
+        except ProtocolError as error:
+            writer.write(ErrorReply(error.reply))
+            self._close_after_reply()
+        finally:
+            self._processing = False
+        self._after_batch()
+
+    def _after_batch(self) -> None:
+        if self._close_wanted:
+            self._close_after_reply()
+            return
+        self._flush()
+        if self._ended and self._is_done_after_end():
+            self._close_after_reply()
+            return
+        if self._waiting or self._write_paused:
+            return
+        if self._read_paused:
+            self._resume_reading()
+        pending: i64 = self._parser.pending_bytes()
+        if pending > _READ_AHEAD_BYTES and (
+            pending > self._engine.config.client_query_buffer_limit
+        ):
+            self._engine.counters.client_query_buffer_limit_disconnections += 1
+            self._clients.log_closing(self, "its query buffer exceeds client-query-buffer-limit")
+            self.abort()
+
+    def _reply(self, reply: object) -> None:
+        session = self.session
+        writer = self._writer
+        if writer.resp != session.resp:
+            writer.resp = session.resp
+        if session.reply_mode != 0 and session.should_drop_reply():
+            return
+        writer.write(reply)
+
+    def _deliver(self, reply: object) -> None:
+        """The reply of the command that waited; what is behind it goes on."""
+        self._waiting = False
+        if self._closing:
+            return
+        self._reply(reply)
+        if not self._write_paused:
+            self._process()
+
+    def _push(self, message: object) -> None:
+        """A message that no request asked for."""
+        if self._closing:
+            return
+        self._writer.write(message)
+        if not self._processing:
+            self._flush()
+
+    def _look_ahead(self) -> None:
+        """Parse what has arrived behind the waiting command, and let its keys be loaded."""
+        if not self._waiting or self._protocol_error is not None:
+            return
+        fresh: list[list[bytes]] = []
+        try:
+            while len(self._ahead) + len(fresh) < LOOK_AHEAD:
+                request = self._parser.next_request()
+                if request is None:
+                    break
+                fresh.append(request)
+        except ProtocolError as error:
+            self._protocol_error = error
+        if fresh:
+            self._ahead.extend(fresh)
+            self._engine.look_ahead(self.session, fresh)
+
+    def _flush(self) -> None:
+        data = self._writer.take()
+        if not data:
+            return
+        transport = self._transport
+        if transport is None:
+            return
+        self._engine.counters.net_output_bytes += len(data)
+        transport.write(data)
+        if self._write_paused:
+            self.check_output_limit(self._engine.core.clock.time())
+
+    # Closing and limits
+
+    def _close_after_reply(self) -> None:
+        """End the connection once the replies that are due are out."""
+        if self._closing:
+            return
+        if self._processing:
+            self._close_wanted = True
+            return
+        self._closing = True
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now; unsent replies are lost."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def check_output_limit(self, now: float) -> None:
+        """Disconnect a client whose unread replies exceed client-output-buffer-limit."""
+        transport = self._transport
+        if transport is None or self._closing:
+            return
+        size: i64 = transport.get_write_buffer_size()
+        limit = self._engine.config.client_output_buffer_limit.normal
+        if size <= limit.soft_bytes or limit.soft_bytes == 0:
+            self.over_soft_limit_since = 0.0
+        elif self.over_soft_limit_since == 0.0:
+            self.over_soft_limit_since = now
+        too_long = (
+            self.over_soft_limit_since > 0.0
+            and now - self.over_soft_limit_since > limit.soft_seconds
+        )
+        if too_long or 0 < limit.hard_bytes < size:
+            self._engine.counters.client_output_buffer_limit_disconnections += 1
+            self._clients.log_closing(self, "its output exceeds client-output-buffer-limit")
+            self.abort()
+
+    def buffers(self) -> tuple[int, int]:
+        """(bytes of requests held, bytes of replies held)."""
+        transport = self._transport
+        unsent = 0 if transport is None else transport.get_write_buffer_size()
+        return self._parser.pending_bytes(), unsent + self._writer.size()
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._read_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+
+def _printable(address: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
+    """An address as CLIENT LIST shows it: ``1.2.3.4:5`` or ``[::1]:5``."""
+    if not address:
+        return ""
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
