@@ -1,0 +1,70 @@
+"""redis-benchmark, run once: for the scenario whose figures people compare with other people's."""
+
+import csv
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Final
+
+from bench.peers import CpuTime, Server
+
+VALUE_BYTES: Final = 100
+KEYS: Final = 100_000
+CLIENTS: Final = 50
+_TIMEOUT_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run: the rate as redis-benchmark saw it and what it cost the server."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    server_cpu: CpuTime
+    requests: int
+
+    @property
+    def user_us(self) -> float:
+        """Server user time per command."""
+        return self.server_cpu.user_s * 1e6 / self.requests
+
+    @property
+    def system_us(self) -> float:
+        """Server system time per command."""
+        return self.server_cpu.system_s * 1e6 / self.requests
+
+    @property
+    def server_busy(self) -> float:
+        """Cores the server used; well below 1 means that something else was the bottleneck."""
+        return self.server_cpu.total_s / (self.requests / self.per_second)
+
+
+def is_present() -> bool:
+    return shutil.which("redis-benchmark") is not None
+
+
+def measure(server: Server, test: str, pipeline: int, requests: int) -> Measurement:
+    """Run ``test`` (``set`` or ``get``) with 50 clients over 100,000 random keys."""
+    before = server.cpu()
+    done = subprocess.run(
+        [
+            *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-t", test, "--csv"),
+            *("-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests)),
+            *("-r", str(KEYS), "-d", str(VALUE_BYTES), "--precision", "3"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_S,
+    )
+    cpu = server.cpu().since(before)
+    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
+    found = next(csv.DictReader(rows))
+    return Measurement(
+        per_second=float(found["rps"]),
+        p50_ms=float(found["p50_latency_ms"]),
+        p99_ms=float(found["p99_latency_ms"]),
+        server_cpu=cpu,
+        requests=requests,
+    )
