@@ -1,0 +1,83 @@
+"""Where dscache and valkey-server may differ, and why: everything else is a failure.
+
+dscache follows Redis 7.4; the peer is Valkey 9, which went its own way after 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from raw_client import Word
+
+Same = Callable[[object, object], bool]
+
+# Times that are relative to now differ by what lies between the two servers' carrying them out.
+_SLACK_SECONDS: Final = 60
+
+
+def _both_are_keys(ours: object, theirs: object) -> bool:
+    return (ours is None) == (theirs is None)
+
+
+def _same_encoding(ours: object, theirs: object) -> bool:
+    """An embedded string here may be a raw one there."""
+    strings = (b"embstr", b"raw")
+    return ours == theirs or (ours in strings and theirs in strings)
+
+
+def _same_in_any_order(ours: object, theirs: object) -> bool:
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return sorted(map(repr, ours)) == sorted(map(repr, theirs))
+    return ours == theirs
+
+
+def _same_page(ours: object, theirs: object) -> bool:
+    """Both have everything in one page: SCAN with a COUNT above the number of keys."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return bool(ours[0] == theirs[0] == b"0") and _same_in_any_order(ours[1], theirs[1])
+    return ours == theirs
+
+
+def _near(slack: int) -> Same:
+    def same(ours: object, theirs: object) -> bool:
+        if isinstance(ours, int) and isinstance(theirs, int) and ours > 0 and theirs > 0:
+            return abs(ours - theirs) <= slack
+        return ours == theirs
+
+    return same
+
+
+def _same_kind(ours: object, theirs: object) -> bool:
+    return type(ours) is type(theirs)
+
+
+#: By command: how its replies are compared, and why not for equality.
+COMPARISONS: Final[dict[str, tuple[Same, str]]] = {
+    "RANDOMKEY": (_both_are_keys, "any key will do"),
+    "KEYS": (_same_in_any_order, "keys have no order"),
+    "SCAN": (_same_page, "keys have no order"),
+    "TTL": (_near(_SLACK_SECONDS), "time passes between the two servers"),
+    "PTTL": (_near(_SLACK_SECONDS * 1000), "time passes between the two servers"),
+    "EXPIRETIME": (_near(_SLACK_SECONDS), "relative times begin when a server sees them"),
+    "PEXPIRETIME": (_near(_SLACK_SECONDS * 1000), "relative times begin when a server sees them"),
+    "HELLO": (_same_kind, "names and versions of the servers"),
+}
+
+#: Pairs of error texts that mean the same: ours, theirs, and why they differ.
+ERRORS: Final[list[tuple[re.Pattern[bytes], re.Pattern[bytes], str]]] = []
+
+
+def same_reply(words: tuple[Word, ...], ours: object, theirs: object) -> bool:
+    """Whether the replies of both servers to one command agree, or may differ."""
+    compare = COMPARISONS.get(str(words[0]).upper())
+    if compare is not None and compare[0](ours, theirs):
+        return True
+    return ours == theirs or _same_error(ours, theirs)
+
+
+def _same_error(ours: object, theirs: object) -> bool:
+    if not isinstance(ours, bytes) or not isinstance(theirs, bytes):
+        return False
+    return any(mine.search(ours) and other.search(theirs) for mine, other, _ in ERRORS)
