@@ -55,10 +55,8 @@ bench: build ## The benchmarks, in full
 bench-quick: build ## The benchmarks, in a minute or two, to compare before and after
 	$(BIN)/python -m bench --quick $(ARGS)
 
-docs-reference: build ## Write again what is generated from the source: dscache.conf, docs/commands.md
-	mkdir -p docs
-	$(BIN)/python -m dscache config > $(VENV)/generated && mv $(VENV)/generated dscache.conf
-	$(BIN)/python -m dscache commands > $(VENV)/generated && mv $(VENV)/generated docs/commands.md
+docs-reference: build ## Write again what is generated from the source: dscache.conf and the pages in docs/
+	$(BIN)/python -m dscache.cli.reference
 
 dist: build ## A source archive and a wheel, in dist/
 	rm -rf dist

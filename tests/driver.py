@@ -31,12 +31,11 @@ class Driver:
     """
 
     def __init__(
-        self, store: Store | None = None, clock: Clock | None = None, **directives: str
+        self, store: Store | None = None, clock: Clock | None = None, /, **directives: str
     ) -> None:
         self._woken = threading.Event()
         self.clock = ManualClock() if clock is None else clock
         self.store = MemoryStore() if store is None else store
-        config = Config()
         directives.setdefault("maxmemory", "64mb")
         directives.setdefault("disk_threads", "2")
         overrides = [(name.replace("_", "-"), [value]) for name, value in directives.items()]

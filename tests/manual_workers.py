@@ -81,6 +81,16 @@ class ManualWorkers(Workers):
         """Run the waiting scan that came first; its result is posted."""
         self.waiting_scans.pop(0)()
 
+    def hold_results(self) -> list[Job]:
+        """What has been posted, taken away: post it again with ``give_back``."""
+        held = list(self.results)
+        self.results.clear()
+        return held
+
+    def give_back(self, held: list[Job]) -> None:
+        """Let what was held back arrive now."""
+        self.results.extend(held)
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be run or called."""

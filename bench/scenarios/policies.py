@@ -27,6 +27,7 @@ from dscache.cache.entry import Entry
 from dscache.cache.policy import Policy
 from dscache.cache.residency import POLICIES, make_policy
 
+
 class Own:
     """One of dscache's policies, holding ``capacity`` keys or bytes."""
 

@@ -124,7 +124,7 @@ def test_a_command_that_takes_long_is_a_spike() -> None:
             self.advance(0.005)
             return super().time()
 
-    driver = Driver(clock=SlowClock())
+    driver = Driver(None, SlowClock())
     driver.engine.latency.threshold_ms = 4
     driver.run("KEYS", "*")
     driver.run("GET", "a")

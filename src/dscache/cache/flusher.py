@@ -25,6 +25,7 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
+from dscache.cache.catalog import CATALOG_KEY, Catalog, SpaceTally, encode_catalog
 from dscache.cache.entry import (
     CLEAN,
     ENCODED,
@@ -39,7 +40,6 @@ from dscache.cache.entry import (
     RE_DIRTY,
     Entry,
 )
-from dscache.cache.catalog import CATALOG_KEY, Catalog, SpaceTally, encode_catalog
 from dscache.cache.residency import Residency
 from dscache.cache.space import Space
 from dscache.errors import DscacheError, StoreError
@@ -274,7 +274,8 @@ class Flusher:
 
         Must be called between two commands, when none is being saved and something is dirty.
         """
-        assert self._epoch is None and self.has_dirty
+        assert self._epoch is None
+        assert self.has_dirty
         self.last_cut += 1
         self._epoch = Epoch(self.last_cut, self._dirty, self._retired, self._catalog.tally())
         self._epoch.seconds = time.perf_counter()
@@ -311,9 +312,7 @@ class Flusher:
 
     def _charge_batch(self, epoch: Epoch) -> None:
         batch = epoch.batch
-        self._residency.saving_bytes = (
-            batch.size_bytes + _OPERATION_BYTES * len(batch.operations)
-        )
+        self._residency.saving_bytes = batch.size_bytes + _OPERATION_BYTES * len(batch.operations)
 
     # Encoding
 
@@ -461,9 +460,7 @@ class Flusher:
             for correction in epoch.corrections:
                 correction.apply()
 
-    def settle_now(
-        self, space: Space, wait_for: Callable[[Callable[[], bool]], None]
-    ) -> None:
+    def settle_now(self, space: Space, wait_for: Callable[[Callable[[], bool]], None]) -> None:
         """Make the count of ``space`` exact at once, blocking: the last resort of transactions.
 
         Cuts nothing, since the running transaction is half done. ``wait_for`` blocks until an I/O

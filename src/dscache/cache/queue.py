@@ -27,7 +27,8 @@ class EntryQueue:
         """Append as the newest. The entry must not be linked."""
         head = self._head
         newest = head.older
-        assert newest is not None and entry.older is None
+        assert newest is not None
+        assert entry.older is None, "the entry is linked already"
         entry.older = newest
         entry.newer = head
         newest.newer = entry
@@ -39,7 +40,8 @@ class EntryQueue:
         """Take ``entry``, which must be linked into this queue, out of it."""
         older = entry.older
         newer = entry.newer
-        assert older is not None and newer is not None
+        assert older is not None
+        assert newer is not None
         older.newer = newer
         newer.older = older
         entry.older = None

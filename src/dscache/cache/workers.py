@@ -6,8 +6,8 @@ touch an entry; a result travels as a callback that is *posted*: appended to a l
 loop's thread empties. ``wake`` is called from whichever thread posts first after that, and must make
 the event loop's thread call ``run_posted`` soon. (That is the pipe of the 2011 server.)
 
-This module is interpreted on purpose: between bytecodes the interpreter gives the GIL away, compiled
-loops do not.
+What the jobs call in the store is interpreted on purpose (``setup.py``): between bytecodes the
+interpreter gives the GIL away, compiled loops do not.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Workers:
         self._commits: SimpleQueue[Job | None] = SimpleQueue()
         self._scans: SimpleQueue[Job | None] = SimpleQueue()
         self.loaders = loaders
-        self._threads = [
-            self._start(f"dscache-load-{n}", self._loads) for n in range(loaders)
-        ]
+        self._threads = [self._start(f"dscache-load-{n}", self._loads) for n in range(loaders)]
         self._threads.append(self._start("dscache-commit", self._commits))
         self._threads.append(self._start("dscache-scan", self._scans))
 

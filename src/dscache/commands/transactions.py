@@ -24,9 +24,7 @@ registry: Final = Registry("transactions", "transaction")
 _ANYTIME: Final = NOSCRIPT | LOADING | STALE | ALLOW_BUSY
 
 
-@registry.command(
-    "MULTI", arity=1, flags=_ANYTIME | FAST, since="1.2.0", complexity="O(1)"
-)
+@registry.command("MULTI", arity=1, flags=_ANYTIME | FAST, since="1.2.0", complexity="O(1)")
 def multi(session: Session, args: list[bytes]) -> object:
     """Begins a transaction: commands are queued until EXEC."""
     if session.transaction is not None:
@@ -83,9 +81,7 @@ def watch_(session: Session, args: list[bytes]) -> object:
     return OK
 
 
-@registry.command(
-    "UNWATCH", arity=1, flags=_ANYTIME | FAST, since="2.2.0", complexity="O(1)"
-)
+@registry.command("UNWATCH", arity=1, flags=_ANYTIME | FAST, since="2.2.0", complexity="O(1)")
 def unwatch_(session: Session, args: list[bytes]) -> object:
     """Forgets all watched keys."""
     unwatch(session.engine.core, session)

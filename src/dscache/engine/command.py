@@ -95,7 +95,7 @@ CATEGORIES: Final = (
 
 # Commands that the engine handles before their handler, while a transaction is queued.
 RUNS_IN_MULTI: Final = frozenset(
-    (b"multi", b"exec", b"discard", b"watch", b"unwatch", b"quit", b"reset")
+    (b"multi", b"exec", b"discard", b"watch", b"quit", b"reset")
 )
 
 

@@ -35,14 +35,23 @@ from dscache.cache.space import Space
 from dscache.cache.wait import FOR_COMMIT, FOR_KEYS, FOR_PAUSE, FOR_ROOM, FOR_SCAN, Wait
 from dscache.cache.workers import Workers
 from dscache.clock import Clock
-from dscache.engine.command import ADMIN, DENYOOM, FAST, NO_AUTH, NO_MULTI, SKIP_MONITOR
-from dscache.engine.command import SKIP_SLOWLOG, Command, CommandTable
+from dscache.engine.command import (
+    ADMIN,
+    DENYOOM,
+    FAST,
+    NO_AUTH,
+    NO_MULTI,
+    SKIP_MONITOR,
+    SKIP_SLOWLOG,
+    Command,
+    CommandTable,
+)
 from dscache.engine.core import Core
 from dscache.engine.errors import arity_error, unknown_command_error, unknown_subcommand_error
 from dscache.engine.expiry import ActiveExpiry
 from dscache.engine.histogram import Histogram
 from dscache.engine.keyspace import Keyspace, settled_name
-from dscache.engine.keyspec import NOTHING, VALUE, key_positions
+from dscache.engine.keyspec import NOTHING, VALUE
 from dscache.engine.latency import LatencyMonitor
 from dscache.engine.memory import MemoryBound
 from dscache.engine.monitor import Monitors
@@ -50,8 +59,7 @@ from dscache.engine.scanning import Scanner
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
-from dscache.engine.transactions import Transaction, spaces_changed
-from dscache.engine.transactions import unwatch, watched_keys_changed
+from dscache.engine.transactions import Transaction, spaces_changed, unwatch, watched_keys_changed
 from dscache.engine.waiting import (
     SUSPENDED,
     CommitFault,
@@ -128,9 +136,7 @@ class Engine:
         self.memory: Final[MemoryBound] = MemoryBound(config.resolved_maxmemory())
         limit = self.memory.entries_limit()
         residency = Residency(
-            make_policy(
-                config.cache_policy, limit, config.lfu_log_factor, config.lfu_decay_time
-            ),
+            make_policy(config.cache_policy, limit, config.lfu_log_factor, config.lfu_decay_time),
             limit,
         )
         catalog = Catalog(store, residency, config.databases)
@@ -149,7 +155,9 @@ class Engine:
         self.residency: Final[Residency] = residency
         self.flusher: Final[Flusher] = flusher
         self.loader: Final[Loader] = loader
-        self.keyspaces: Final[list[Keyspace]] = [Keyspace(self.core, n) for n in range(config.databases)]
+        self.keyspaces: Final[list[Keyspace]] = [
+            Keyspace(self.core, n) for n in range(config.databases)
+        ]
         self.scanner: Final[Scanner] = Scanner(self.core)
         self.expiry: Final[ActiveExpiry] = ActiveExpiry(
             self.core, self.keyspaces, workers.submit_scan, workers.post
@@ -247,9 +255,7 @@ class Engine:
         self, session: Session, transaction: Transaction, command: Command, args: list[bytes]
     ) -> object:
         if command.flags & NO_MULTI:
-            return self._reject(
-                session, command, b"ERR Command not allowed inside a transaction"
-            )
+            return self._reject(session, command, b"ERR Command not allowed inside a transaction")
         transaction.queue(command, args)
         return QUEUED
 
@@ -259,6 +265,10 @@ class Engine:
             session.transaction.failed = True
         if command is not None:
             command.rejected_calls += 1
+            if command.name == "exec":
+                # As in Redis: who cannot even be understood has ended his transaction all the same.
+                self._end_transaction(session)
+                text = b"EXECABORT Transaction discarded because of: " + text.removeprefix(b"ERR ")
         self._count_error(text)
         return ErrorReply(text)
 
@@ -342,9 +352,9 @@ class Engine:
         if transaction is not None:
             writes = any(queued.is_write for queued, _ in transaction.commands)
             grows = any(queued.flags & DENYOOM for queued, _ in transaction.commands)
-        if self.paused_until_ms > self.core.now_ms and not command.name.startswith("client"):
-            if writes or not self.pause_writes_only:
-                raise PauseFault()
+        paused = self.paused_until_ms > self.core.now_ms and not command.name.startswith("client")
+        if paused and (writes or not self.pause_writes_only):
+            raise PauseFault()
         if not writes:
             return
         failing_since = self.flusher.failing_since
@@ -365,7 +375,9 @@ class Engine:
     def _bug(self, command: Command) -> ErrorReply:
         """A handler raised what it should not: the fault is ours, and must not end the server."""
         self.unexpected_errors += 1
-        log.exception("%s failed; this is a bug in dscache, please report it", command.name)
+        log.error(
+            "%s failed; this is a bug in dscache, please report it", command.name, exc_info=True
+        )
         text = b"ERR internal error in '" + command.encoded_name + b"'; the server's log has it"
         self._count_error(text)
         return ErrorReply(text)
@@ -539,9 +551,7 @@ class Engine:
         core = self.core
         if transaction.failed:
             self._end_transaction(session)
-            raise CommandError(
-                b"EXECABORT Transaction discarded because of previous errors."
-            )
+            raise CommandError(b"EXECABORT Transaction discarded because of previous errors.")
         if watched_keys_changed(core, session):
             self._end_transaction(session)
             return NULL_ARRAY
@@ -558,9 +568,7 @@ class Engine:
             core.must_not_fault = False
         return replies
 
-    def _missing_in_transaction(
-        self, session: Session, transaction: Transaction
-    ) -> list[Wanted]:
+    def _missing_in_transaction(self, session: Session, transaction: Transaction) -> list[Wanted]:
         missing: list[Wanted] = []
         keyspace = session.keyspace
         for command, args in transaction.commands:
@@ -682,9 +690,7 @@ class Engine:
         self._settle_counts(epoch)
         if epoch.error is None:
             self.expiry.epoch_committed(epoch)
-            self.latency.note(
-                "epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds
-            )
+            self.latency.note("epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds)
             ready = [wait for number, wait in self._for_commit if number <= epoch.number]
             self._for_commit = [one for one in self._for_commit if one[0] > epoch.number]
             for wait in ready:

@@ -68,8 +68,24 @@ class _Sorted:
         self._seen = 0
         self._places: list[tuple[int, bytes]] = []
 
+    def end_of(self, begin: int, end: int, count: int) -> int:
+        """Where a page of about ``count`` positions from ``begin`` on ends; at ``end`` at the latest.
+
+        Whole positions only, and at least one.
+        """
+        self._extend()
+        stop = bisect_left(self._places, (begin, b"")) + count
+        if stop >= len(self._places):
+            return end
+        return min(end, max(self._places[stop][0], begin + 1))
+
     def between(self, begin: int, end: int) -> list[tuple[int, bytes]]:
         """(position, key) with begin <= position < end. O(new log n + found)."""
+        self._extend()
+        first = bisect_left(self._places, (begin, b""))
+        return self._places[first : bisect_left(self._places, (end, b""))]
+
+    def _extend(self) -> None:
         added = self.entries[self._seen :]
         if added:
             self._seen += len(added)
@@ -77,8 +93,6 @@ class _Sorted:
                 (position(entry.key), entry.key) for entry in added if entry.space == self._number
             )
             self._places.sort()
-        first = bisect_left(self._places, (begin, b""))
-        return self._places[first : bisect_left(self._places, (end, b""))]
 
 
 class Scanner:
@@ -104,7 +118,14 @@ class Scanner:
             raise JobFault(name, lambda: _read_page(store, generation, start, count))
         read = wait.results[name]
         assert isinstance(read, Page)
-        return Page(self._overlay(space, read.found, start, read.next_position), read.next_position)
+        end = read.next_position
+        stored = read.found
+        # Much may be uncommitted behind the last key on disk: the page must not take it all.
+        for entries in core.flusher.uncommitted_lists():
+            end = self._sorted_places(space, entries).end_of(start, end, count)
+        if end < read.next_position:
+            stored = [found for found in stored if found.position < end]
+        return Page(self._overlay(space, stored, start, end), end)
 
     def all_matching(self, space: Space, matches: Callable[[bytes], bool]) -> list[bytes]:
         """Every key that ``matches``, as of one instant (KEYS). Faults. O(keys)."""
@@ -119,8 +140,7 @@ class Scanner:
             now_ms = int(core.now_ms)
             raise JobFault(
                 "keys",
-                lambda: matching
-                + _read_matching(snapshot, generation, matches, known, now_ms),
+                lambda: matching + _read_matching(snapshot, generation, matches, known, now_ms),
             )
         keys = wait.results["keys"]
         assert isinstance(keys, list)
@@ -212,14 +232,15 @@ def _read_matching(
     """In the scan thread: the keys of a whole generation that match and are not in ``known``."""
     begin, end = generation_range(generation)
     keys: list[bytes] = []
-    while True:
-        pairs = snapshot.scan(DATA, begin, end, _KEYS_STEP, _PAGE_BYTES)
-        for stored, record in pairs:
-            _, key = split_data_key(stored)
-            if key not in known and matches(key):
+    try:
+        while pairs := snapshot.scan(DATA, begin, end, _KEYS_STEP, _PAGE_BYTES):
+            for stored, record in pairs:
+                _, key = split_data_key(stored)
+                if key in known or not matches(key):
+                    continue
                 if not 0 < decode_head(record).expire_ms <= now_ms:
                     keys.append(key)
-        if not pairs:
-            snapshot.close()
-            return keys
-        begin = pairs[-1][0] + b"\0"
+            begin = pairs[-1][0] + b"\0"
+    finally:
+        snapshot.close()
+    return keys

@@ -37,6 +37,10 @@ _SLICE_BYTES: Final = 128 * 1024
 _STALL_PAUSE_SECONDS: Final = 0.002
 _STALL_TRIES: Final = 5000
 
+# The size of memtables that shall not be written out before they are told to. (RocksDB lays memory
+# aside for a memtable in pieces of at most 1 MB, however large it may become.)
+_NO_LIMIT_BYTES: Final = 1 << 40
+
 # Operation codes: the column number, plus this for the deletion of a range.
 RANGE: Final = 16
 
@@ -46,10 +50,32 @@ class Stalled(StoreError):
 
 
 class Database:
-    """RocksDB from one opening to its closing. Errors are RocksDB's own, unless said otherwise."""
+    """RocksDB from one opening to its closing. Errors are RocksDB's own, unless said otherwise.
 
-    def __init__(self, path: Path, cache: Cache, buffers: WriteBufferManager, budget: int) -> None:
-        options = {name: column_options(cache, write_buffer_bytes(budget)) for name in COLUMN_NAMES}
+    With ``hold_back`` it writes nothing to the disk but the few kilobytes of an opening, however much
+    is applied, until ``let_go``: whoever opens it to apply a journal on a disk that is nearly full
+    can be sure that this succeeds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        cache: Cache,
+        buffers: WriteBufferManager,
+        budget: int,
+        hold_back: bool = False,
+    ) -> None:
+        self._buffer_bytes = write_buffer_bytes(budget)
+        self._buffers = buffers
+        self._buffers_bytes = buffers.get_buffer_size()
+        options = {}
+        for name in COLUMN_NAMES:
+            options[name] = column_options(cache, self._buffer_bytes)
+            if hold_back:
+                options[name].set_write_buffer_size(_NO_LIMIT_BYTES)
+                options[name].set_disable_auto_compactions(True)
+        if hold_back:
+            buffers.set_buffer_size(_NO_LIMIT_BYTES)
         self._db = Rdict(str(path), database_options(buffers), options, AccessType.read_write())
         self.columns: list[Rdict] = [self._db.get_column_family(name) for name in COLUMN_NAMES]
         self._handles: list[ColumnFamily] = [
@@ -89,6 +115,9 @@ class Database:
             except Exception as error:
                 if "Write stall" not in str(error):
                     raise
+                if self.columns[0].property_int_value("rocksdb.background-errors"):
+                    # A compaction failed, so RocksDB has given compaction up and waits in vain.
+                    raise StoreError("RocksDB's compaction failed; its LOG says why") from error
                 time.sleep(_STALL_PAUSE_SECONDS)
             else:
                 return
@@ -98,6 +127,18 @@ class Database:
         """Start writing out all memtables, and wait for it if asked to."""
         for column in self.columns:
             column.flush(wait=wait)
+
+    def let_go(self) -> None:
+        """End holding back: write out all memtables, and let RocksDB do so by itself from now on."""
+        self.write_out(wait=True)
+        self._buffers.set_buffer_size(self._buffers_bytes)
+        for column in self.columns:
+            column.set_options(
+                {
+                    "write_buffer_size": str(self._buffer_bytes),
+                    "disable_auto_compactions": "false",
+                }
+            )
 
     def is_written_out(self) -> bool:
         """Whether no full memtable waits to be written out."""
@@ -115,6 +156,7 @@ class Database:
         # RocksDB shuts down when the last reference is gone, the handles included. ``Rdict.close``
         # tries to write out memtables, and reports that it could not after it has closed.
         self._handles.clear()
+        self._buffers.set_buffer_size(self._buffers_bytes)
         for column in [*self.columns, self._db]:
             try:
                 column.close()

@@ -56,6 +56,9 @@ def database_options(write_buffers: WriteBufferManager) -> Options:
     options.set_stats_dump_period_sec(0)
     options.set_skip_stats_update_on_db_open(True)
     options.set_bytes_per_sync(1024 * 1024)
+    # What is laid aside for the manifest at each start: 4 MB by default, which a disk that is nearly
+    # full may not have.
+    options.set_manifest_preallocation_size(64 * 1024)
     return options
 
 

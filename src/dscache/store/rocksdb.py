@@ -11,9 +11,11 @@ by a write buffer manager. The options and their figures are in ``dscache.store.
 **When RocksDB fails.** A flush or compaction that could not write (the disk is full, above all) leaves
 RocksDB refusing every write for as long as it is open, also when there is room again, and rocksdict
 has no ``Resume``. Reads go on, memtables included. The journal has everything that RocksDB might lose,
-so the store *catches up*: as soon as a probe shows that the disk can be written to, RocksDB is closed
-without its memtables, opened, and given the journal again. Until then every commit fails before it
-reaches the journal, which therefore does not grow. What RocksDB is to the journal:
+so the store *catches up*: as soon as a probe shows that there is room for what the journal holds,
+RocksDB is closed without its memtables, opened, and given the journal again, all of it in memory. Then
+readers go on, the memtables are written out, and the journal is emptied; only when that has succeeded
+too does a commit get through. So a disk that stays full neither makes the journal longer with each
+try, nor takes away what can be read. What RocksDB is to the journal:
 
 =============  ===============================================  ==================================
 ``_behind``    what happened                                    how the store catches up
@@ -47,12 +49,12 @@ from dscache.store.options import write_buffer_bytes
 
 _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
 
-# So many journal segments may wait for their memtables to be written out by the way; at more, a
+# So many times a memtable's size may wait in the journal for being written out by the way; beyond, a
 # commit waits for it.
-_MAX_RETIRED: Final = 16
+_MAX_JOURNAL_BUFFERS: Final = 16
 
-# Beyond what the journal will need, this much must be free before RocksDB is opened again: it
-# writes a manifest, its options and its log.
+# Beyond what the journal holds, this much must be free before RocksDB is opened again: it writes a
+# manifest, its options and its log.
 _REOPEN_BYTES: Final = 1024 * 1024
 
 _EVEN: Final = 0
@@ -131,7 +133,7 @@ class RocksStore:
             self._journal = Journal(directory / "journal", write_buffer_bytes(self._budget))
             (directory / "rocksdb").mkdir(exist_ok=True)
             sync_directory(directory)
-            self._replay()
+            self._replay(hold_back=False)
         except OSError as error:
             self._lock.release()
             raise _unusable(directory, error) from error
@@ -139,13 +141,15 @@ class RocksStore:
             self._lock.release()
             raise
 
-    def _replay(self) -> None:
+    def _replay(self, hold_back: bool) -> None:
         """Open RocksDB and give it the journal; only then readers see it. Raises StoreError."""
         database: Database | None = None
         try:
             batches = self._journal.recover()
             batch = next(batches, None)  # a damaged journal is found before RocksDB is touched
-            database = Database(self._path, self._cache, self._write_buffers, self._budget)
+            database = Database(
+                self._path, self._cache, self._write_buffers, self._budget, hold_back
+            )
             while batch is not None:
                 database.apply(batch)
                 batch = next(batches, None)
@@ -179,9 +183,16 @@ class RocksStore:
             if self._database is not None:
                 self._database.close()
                 self._database = None
-            self._replay()
+            self._replay(hold_back=True)
         finally:
             self._gate.open()
+        assert self._database is not None
+        try:
+            self._database.let_go()
+            self._journal.drop_retired(len(self._journal.retired))
+        except Exception as error:  # rocksdict raises nothing more precise
+            self._stopped(str(error))
+            raise StoreError(f"RocksDB cannot write: {error}") from error
 
     def _require_working_disk(self) -> None:
         """Raises StoreError unless the disk takes what catching up may have to write."""
@@ -268,7 +279,7 @@ class RocksStore:
         assert database is not None
         try:
             waiting = len(journal.retired)
-            if waiting > _MAX_RETIRED:
+            if waiting > 1 and journal.size_bytes() > _MAX_JOURNAL_BUFFERS * journal.segment_bytes:
                 database.write_out(wait=True)
                 journal.drop_retired(waiting)
                 self._flushing = 0
