@@ -31,9 +31,10 @@ _MOST_STEPS = 100_000
 class ManualWorkers(Workers):
     """Collects the jobs; ``run_load`` and its sisters run one each, here and now."""
 
-    def __init__(self, loaders: int = 2) -> None:
+    def __init__(self, wake: Job, loaders: int = 2) -> None:
         # Not super().__init__(): it would start threads.
         self.loaders = loaders
+        self.wake = wake
         self.waiting_loads: list[Job] = []
         self.waiting_commits: list[Job] = []
         self.waiting_scans: list[Job] = []
@@ -50,6 +51,7 @@ class ManualWorkers(Workers):
 
     def post(self, callback: Job) -> None:
         self.results.append(callback)
+        self.wake()
 
     def has_posted(self) -> bool:
         return bool(self.results)
@@ -90,6 +92,7 @@ class ManualWorkers(Workers):
     def give_back(self, held: list[Job]) -> None:
         """Let what was held back arrive now."""
         self.results.extend(held)
+        self.wake()
 
     @property
     def is_idle(self) -> bool:
@@ -139,7 +142,8 @@ class ScriptedEngine:
         self, store: CountingStore | None = None, start: float = 1_700_000_000.0, **directives: str
     ) -> None:
         self.store = CountingStore() if store is None else store
-        self.workers = ManualWorkers()
+        self.workers = ManualWorkers(self._want_turn)
+        self._is_turn_wanted = False
         self.clock = ManualClock(start)
         # Room for all; a test of the bound says less.
         directives.setdefault("maxmemory", "1gb")
@@ -150,12 +154,15 @@ class ScriptedEngine:
             build_table(all_registries()),
             self.store,
             self.clock,
-            _nothing,
-            _nothing,
+            self._want_turn,
+            self._want_turn,
             self.workers,
         )
         apply_settings(self.engine)
         self.session = self.engine.new_session()
+
+    def _want_turn(self) -> None:
+        self._is_turn_wanted = True
 
     @property
     def now_ms(self) -> int:
@@ -180,12 +187,10 @@ class ScriptedEngine:
         """Execute a command, running whatever I/O it waits for."""
         replies = self.start(*words, session=session)
         for _ in range(_MOST_STEPS):
+            self.be_quiet()
             if replies:
                 return replies[0]
-            self.engine.turn()
-            if not replies and not self.step():
-                self.engine.turn()
-                assert replies, f"{words!r} waits for nothing that will ever come"
+            assert self.step(), f"{words!r} waits for nothing that will ever come"
         raise AssertionError(f"{words!r} does not get anywhere")
 
     def step(self) -> bool:
@@ -236,18 +241,12 @@ class ScriptedEngine:
             self.be_quiet()
 
     def be_quiet(self) -> None:
-        """Turns until there is nothing to do but jobs that wait."""
-        engine = self.engine
+        """Turns as long as the engine wants them: there is nothing to do then but jobs that wait."""
         for _ in range(_MOST_STEPS):
-            engine.turn()
-            if not (
-                self.workers.results
-                or engine.flusher.has_work
-                or engine.expiry.has_work
-                or engine.loader.has_wanted
-                or engine.residency.reap(0.0, engine.flusher.encoding)
-            ):
+            if not self._is_turn_wanted:
                 return
+            self._is_turn_wanted = False
+            self.engine.turn()
         raise AssertionError("the engine never becomes quiet")
 
     def evict_all(self) -> None:
@@ -299,7 +298,3 @@ def plain(reply: object) -> object:
     if isinstance(reply, list):
         return [plain(one) for one in reply]
     return reply
-
-
-def _nothing() -> None:
-    """The test gives turns when it likes."""

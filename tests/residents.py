@@ -11,10 +11,7 @@ def check_memory(engine: Engine) -> None:
     """Sums are sums, and every entry is in exactly the queue or list where it belongs."""
     residency = engine.residency
     entries = [
-        entry
-        for space in residency.spaces
-        if space is not None
-        for entry in space.entries.values()
+        entry for space in residency.spaces if space is not None for entry in space.entries.values()
     ]
     assert residency.entries_bytes == sum(entry.size for entry in entries)
     assert residency.resident == sum(entry.value is not None for entry in entries)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from raw_client import RawClient, Word
 
@@ -157,8 +159,7 @@ class ServerProcess:
             db=database,
             socket_timeout=DEADLINE_SECONDS,
             protocol=2,
-            retry=None,
-            retry_on_error=[],
+            retry=Retry(NoBackoff(), 0),
         )
         self._clients.append(client)
         return client

@@ -15,7 +15,7 @@ from stored import stored_databases
 def test_a_start_knows_the_size_of_the_data_set_without_counting() -> None:
     scripted = ScriptedEngine()
     for number in range(20):
-        scripted.run("SET", f"k{number}", "v", *(["PX", 100_000] if number < 5 else []))
+        scripted.run("SET", f"k{number}", "v", *(["PX", "100000"] if number < 5 else []))
     scripted.run("SET", "k", "v", session=scripted.new_session(database=3))
     scripted.save()
     scripted.store.keys_read.clear()

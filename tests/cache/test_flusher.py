@@ -180,9 +180,9 @@ def test_a_key_written_without_looking_and_then_deleted_is_gone(
 def test_overwriting_leaves_nothing_of_the_old_value(
     scripted: ScriptedEngine, old: bytes, new: bytes, old_expires: bool, new_expires: bool
 ) -> None:
-    scripted.run("SET", "k", old, *(["PX", 100_000] if old_expires else []))
+    scripted.run("SET", "k", old, *(["PX", "100000"] if old_expires else []))
     scripted.save_and_evict()
-    scripted.run("SET", "k", new, *(["PX", 200_000] if new_expires else []))
+    scripted.run("SET", "k", new, *(["PX", "200000"] if new_expires else []))
     scripted.save()
     # This checks the payloads and the index, too.
     assert on_disk(scripted) == {b"k": new}

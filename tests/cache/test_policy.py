@@ -51,7 +51,9 @@ def test_an_empty_policy_has_no_victim(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["admit", "remove", "hit", "victim", "tick"]), st.integers(0, 14)),
+        st.tuples(
+            st.sampled_from(["admit", "remove", "hit", "victim", "tick"]), st.integers(0, 14)
+        ),
         max_size=80,
     )
 )

@@ -112,7 +112,7 @@ def test_entries_of_a_flushed_database_are_dropped_bit_by_bit(scripted: Scripted
     scripted.save()
     residency = scripted.engine.residency
     used = residency.entries_bytes
-    scripted.run("FLUSHDB")
+    scripted.start("FLUSHDB")
     assert residency.entries_bytes == used
     assert residency.reap(0.0, 0)
     assert 0 < residency.entries_bytes < used

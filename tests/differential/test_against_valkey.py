@@ -7,10 +7,11 @@ Every reply must agree, and in the end the whole data set; ``differences`` says 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, settings
 
 from differential.differences import same_reply
 from differential.sequences import (
@@ -18,6 +19,7 @@ from differential.sequences import (
     EVICT,
     FLUSH,
     KEYS,
+    LEAVE,
     RELOAD,
     Chunk,
     Command,
@@ -29,7 +31,12 @@ from serving import ServerProcess
 pytestmark = pytest.mark.differential
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-LEAST_COMMANDS = 50_000 if IS_LONG else 1_000
+LEAST_COMMANDS = 50_000 if IS_LONG else 2_000
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 600 else f"{text[:400]} ... {text[-100:]}"
 
 
 class Pair:
@@ -63,24 +70,27 @@ class Pair:
         ours = self.ours[chunk.client].pipeline(commands)
         theirs = self.theirs[chunk.client].pipeline(commands)
         for number, (words, our, their) in enumerate(zip(commands, ours, theirs, strict=True)):
-            assert self._same(chunk.client, words, our, their), (
-                f"command {number} of {chunk}: {words}\n  dscache: {our!r}\n  valkey:  {their!r}"
-            )
+            difference = self._difference(chunk.client, words, our, their)
+            assert difference == "", f"command {number} of client {chunk.client}: {difference}"
         self.compared += len(commands)
 
-    def _same(self, client: int, words: Command, ours: object, theirs: object) -> bool:
+    def _difference(self, client: int, words: Command, ours: object, theirs: object) -> str:
+        """What is wrong, if anything."""
         if ours == theirs == b"QUEUED":
             self._queued[client].append(words)
-            return True
+            return ""
         name = str(words[0]).upper()
         queued = self._queued[client]
         if name in ("MULTI", "DISCARD", "RESET", "EXEC"):
             self._queued[client] = []
-        if name != "EXEC" or not isinstance(ours, list) or not isinstance(theirs, list):
-            return same_reply(words, ours, theirs)
-        return len(ours) == len(theirs) == len(queued) and all(
-            same_reply(one, our, their)
-            for one, our, their in zip(queued, ours, theirs, strict=True)
+        pairs = [(words, ours, theirs)]
+        if name == "EXEC" and isinstance(ours, list) and isinstance(theirs, list):
+            assert len(ours) == len(theirs) == len(queued)
+            pairs = list(zip(queued, ours, theirs, strict=True))
+        return "".join(
+            f"\n{_short(command)}\n  dscache: {_short(our)}\n  the peer: {_short(their)}"
+            for command, our, their in pairs
+            if not same_reply(command, our, their)
         )
 
     def _use_disk(self, disk: str) -> None:
@@ -98,7 +108,7 @@ class Pair:
         """Compare everything: keys, values, types, expiry, and how many there are of each."""
         dumps = [list(_dump(client)) for client in self.control]
         for our, their in zip(*dumps, strict=True):
-            assert _same_fact(our, their), f"dscache: {our}\nvalkey:  {their}"
+            assert _same_fact(our, their), f"dscache: {_short(our)}\nthe peer: {_short(their)}"
 
 
 def _dump(client: RawClient) -> Iterator[tuple[Word, ...]]:
@@ -136,9 +146,7 @@ def pair(ours: ServerProcess, theirs: tuple[str, int]) -> Iterator[Pair]:
     pair.close()
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=5000 if IS_LONG else 250, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=sequences)
 def _compare(pair: Pair, sequence: list[Chunk]) -> None:
     pair.start_anew()
@@ -155,5 +163,59 @@ def _compare(pair: Pair, sequence: list[Chunk]) -> None:
 @pytest.mark.timeout(3600)
 def test_every_reply_and_the_data_set_agree_with_valkey(pair: Pair) -> None:
     _compare(pair)
-    note(f"{pair.compared} commands compared")
     assert pair.compared >= LEAST_COMMANDS
+
+
+def _wide_command(source: random.Random) -> Command:
+    """A command on one or two of so many keys that memory does not hold them all."""
+    key, other = (f"key{source.randrange(4000)}" for _ in range(2))
+    value = str(source.randrange(10**6)) + "v" * source.choice([0, 10, 1000, 5000, 20_000])
+    commands: list[Command] = [
+        ("GET", key),
+        ("GET", key),
+        ("SET", key, value),
+        ("SET", key, value, "KEEPTTL"),
+        ("SET", key, value, "NX", "PXAT", 33177117420000),
+        ("MSET", key, value, other, value),
+        ("MSETNX", key, value, other, value),
+        ("APPEND", key, value[:100]),
+        ("SETRANGE", key, source.randrange(3000), value[:100]),
+        ("GETDEL", key),
+        ("INCR", "counter" + key),
+        ("DEL", key, other),
+        ("EXISTS", key, other),
+        ("EXPIREAT", key, 33177117420),
+        ("EXPIREAT", key, 1),
+        ("PERSIST", key),
+        ("RENAME", key, other),
+        ("RENAMENX", key, other),
+        ("COPY", key, other, "REPLACE"),
+        ("MOVE", key, 1),
+        ("SELECT", source.choice([0, 0, 0, 1])),
+        ("STRLEN", key),
+        ("PEXPIRETIME", key),
+        ("DBSIZE",),
+    ]
+    return source.choice(commands)
+
+
+@pytest.mark.timeout(3600)
+def test_a_data_set_larger_than_memory_agrees_with_valkey(
+    pair: Pair, ours: ServerProcess, pytestconfig: pytest.Config
+) -> None:
+    source = random.Random(pytestconfig.getoption("hypothesis_seed") or 1)
+    pair.start_anew()
+    ours.call("CONFIG", "RESETSTAT")
+    before = pair.compared
+    for database in (0, 1):
+        filling: list[Command] = [("SELECT", database)]
+        filling += [("SET", f"key{n}", f"{n}:" + "f" * 4000) for n in range(4000)]
+        pair.run(Chunk(LEAVE, 0, filling))
+    for _ in range(LEAST_COMMANDS // 100):
+        commands = [_wide_command(source) for _ in range(100)]
+        if source.randrange(3) == 0:
+            commands = [("MULTI",), *commands, ("EXEC",)]
+        pair.run(Chunk(LEAVE, source.randrange(2), commands))
+    assert pair.compared - before > LEAST_COMMANDS
+    pair.compare_data_sets()
+    assert ours.figure("cache_evicted") > 1000

@@ -23,9 +23,7 @@ def _write(client: RawClient, count: int, value: str, *more: Word, prefix: str =
     """SET ``prefix0`` ... in pipelines, each to its number and ``value``."""
     for first in range(0, count, 1000):
         numbers = range(first, min(first + 1000, count))
-        replies = client.pipeline(
-            [("SET", f"{prefix}{n}", f"{n}:{value}", *more) for n in numbers]
-        )
+        replies = client.pipeline([("SET", f"{prefix}{n}", f"{n}:{value}", *more) for n in numbers])
         assert replies == [b"OK"] * len(numbers)
 
 

@@ -44,9 +44,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     file.write_text("in the way")
     code, said = _serve("--port", "0", "--dir", str(file / "data"))
     assert code == 1
-    assert said == (
-        f"dscache: {file}/data cannot be used as the data directory: Not a directory\n"
-    )
+    assert said == (f"dscache: {file}/data cannot be used as the data directory: Not a directory\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -129,8 +129,7 @@ def test_writers_that_wait_for_room_all_get_their_turn(start_server: StartServer
     for turn in range(10):
         for number, client in enumerate(clients):
             client.send(
-                b"*3\r\n$3\r\nSET\r\n$5\r\n%05d\r\n$100000\r\n%b\r\n"
-                % (turn * 100 + number, value)
+                b"*3\r\n$3\r\nSET\r\n$5\r\n%05d\r\n$100000\r\n%b\r\n" % (turn * 100 + number, value)
             )
     for client in clients:
         assert [client.read() for _ in range(10)] == [b"OK"] * 10

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from raw_client import RawClient, Word, request, requests
-from serving import ServerProcess, StartServer, until
+from serving import ServerProcess, StartServer, free_port, until
 
 MEBIBYTE = 1024 * 1024
 
@@ -459,19 +459,58 @@ def test_without_a_tcp_port_the_unix_socket_is_the_only_way_in(
 
 def test_the_port_can_be_changed_while_clients_are_connected(start_server: StartServer) -> None:
     server = start_server()
-    other = start_server()
-    taken = other.address[1]
-    other.stop()
+    former = server.address
     with server.connect() as old:
-        assert old.call("CONFIG", "SET", "port", taken) == b"OK"
-
-        def answers() -> bool:
-            try:
-                with RawClient(("127.0.0.1", taken)) as client:
-                    return client.call("PING") == b"PONG"
-            except ConnectionError:
-                return False
-
-        until(answers, "the server listens on its new port")
+        port = free_port()
+        assert old.call("CONFIG", "SET", "port", port) == b"OK"
+        server.directives["port"] = port
+        assert server.call("PING") == b"PONG"
         assert old.call("PING") == b"PONG"
-        server.directives["port"] = taken
+        until(lambda: not _answers(former), "nobody listens on the former port")
+        # There and back, at once.
+        replies = old.pipeline([("CONFIG", "SET", "port", one) for one in (former[1], port)])
+        assert replies == [b"OK", b"OK"]
+        assert server.call("INFO", "server") != b""
+        until(lambda: not _answers(former), "nobody listens on the former port")
+        assert server.figure("tcp_port") == port
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        with RawClient(address) as client:
+            return client.call("PING") == b"PONG"
+    except (ConnectionError, EOFError):
+        return False
+
+
+def test_a_port_that_is_taken_is_refused_and_nothing_changes(start_server: StartServer) -> None:
+    server = start_server()
+    other = start_server()
+    with server.connect() as client:
+        reply = client.call("CONFIG", "SET", "hz", 77, "port", other.address[1])
+        assert isinstance(reply, bytes)
+        assert reply.startswith(b"-ERR CONFIG SET failed (possibly related to argument 'port') - ")
+        assert b"it is in use" in reply
+        assert client.call("CONFIG", "GET", "port") == [b"port", str(server.address[1]).encode()]
+        assert client.call("CONFIG", "GET", "hz") == [b"hz", b"10"]
+    assert server.call("PING") == b"PONG"
+    assert other.call("PING") == b"PONG"
+
+
+def test_addresses_can_be_added_and_taken_away(start_server: StartServer) -> None:
+    outside = (_non_loopback_address(), 0)
+    server = start_server(bind="127.0.0.1", protected_mode="no")
+    outside = (outside[0], server.address[1])
+    assert not _answers(outside)
+    for words, is_reachable in (("*", True), ("127.0.0.1 -::1", False), ("0.0.0.0", True)):
+        # In a moment: the sockets are bound at once, the former ones are closed in the next turn.
+        assert server.call("CONFIG", "SET", "bind", words) == b"OK"
+        until(
+            lambda wanted=is_reachable: _answers(outside) == wanted,  # type: ignore[misc]
+            f"bind {words} has taken effect",
+        )
+        assert server.call("PING") == b"PONG"
+    reply = server.call("CONFIG", "SET", "bind", "192.0.2.255")
+    assert isinstance(reply, bytes)
+    assert reply.startswith(b"-ERR CONFIG SET failed (possibly related to argument 'bind') - ")
+    assert _answers(outside)

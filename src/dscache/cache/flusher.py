@@ -397,9 +397,10 @@ class Flusher:
             self._store.commit(epoch.batch)
         except DscacheError as error:
             epoch.error = error
-        except Exception as error:
+        except Exception as unexpected:
             # Ours, or the engine's; but this thread must go on, and so must the tries.
-            epoch.error = StoreError(f"a commit failed: {type(error).__name__}: {error}")
+            name = type(unexpected).__name__
+            epoch.error = StoreError(f"a commit failed: {name}: {unexpected}")
         self._post(lambda: self._saved(epoch))
 
     def _settle(self, epoch: Epoch) -> None:

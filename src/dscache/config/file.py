@@ -55,8 +55,8 @@ def read_statements(path: str, depth: int = 0) -> Iterator[Statement]:
     """Yield the statements of the file, and of those that it includes, in their order."""
     try:
         text = _read(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as failure:
+        raise ConfigError(f"{path}: cannot be read: {failure.strerror}") from failure
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip(_BLANKS)
         if not stripped or stripped.startswith("#"):

@@ -182,7 +182,7 @@ class Engine:
         self._for_pause: list[Suspension] = []
         self.waiting_clients: i64 = 0
         self._writers_wait = False
-        self._entries_limit: i64 = limit
+        self._entries_limit: i64 = limit - residency.policy.overhead_bytes()
         self._dirty_limit: i64 = limit // _DIRTY_SHARE
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
@@ -302,9 +302,9 @@ class Engine:
             command.failed_calls += 1
             self._count_error(error.reply)
             reply = ErrorReply(error.reply)
-        except DscacheError as error:
+        except DscacheError as failure:
             command.failed_calls += 1
-            reply = self._failure(error)
+            reply = self._failure(failure)
         except Exception:
             command.failed_calls += 1
             reply = self._bug(command)
@@ -485,9 +485,9 @@ class Engine:
                 result = fault.job()
             except DscacheError as caught:
                 error = caught
-            except Exception as caught:
+            except Exception as unexpected:
                 # The scan thread must go on.
-                error = DscacheError(f"{type(caught).__name__}: {caught}")
+                error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
             self.workers.post(lambda: self._job_ended(wait, fault.name, result, error))
 
         self.workers.submit_scan(run)
@@ -605,9 +605,9 @@ class Engine:
             command.failed_calls += 1
             self._count_error(error.reply)
             reply = ErrorReply(error.reply)
-        except DscacheError as error:
+        except DscacheError as failure:
             command.failed_calls += 1
-            reply = self._failure(error)
+            reply = self._failure(failure)
         except Exception:
             command.failed_calls += 1
             reply = self._bug(command)
@@ -624,12 +624,12 @@ class Engine:
             except JobFault as fault:
                 self.loader.blocking_loads += 1
                 wait.results[fault.name] = fault.job()
-            except SettleFault as fault:
+            except SettleFault as unsettled:
                 self.loader.blocking_loads += 1
-                self.flusher.settle_now(fault.space, self.workers.wait_for)
-            except Fault as fault:
+                self.flusher.settle_now(unsettled.space, self.workers.wait_for)
+            except Fault as other:
                 # Whoever needs a commit needs an instant between two commands, too.
-                raise AssertionError(f"{command.name} waits, but lets itself be queued") from fault
+                raise AssertionError(f"{command.name} waits, but lets itself be queued") from other
 
     # Databases
 

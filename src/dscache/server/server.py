@@ -213,16 +213,10 @@ class Server:
             await asyncio.sleep(max(pause if due is None else min(pause, due), 0.001))
 
     def _rebind(self, config: Config) -> None:
-        """CONFIG SET port or bind: the sockets follow in a moment; a failure is in the log."""
-
-        async def reopen() -> None:
-            try:
-                await self._listeners.reopen_tcp()
-                self._engine.counters.tcp_port = config.port
-            except ConfigError as error:
-                log.error("%s; the old sockets stay", error)
-
-        self._rebinding = self._loop.create_task(reopen())
+        """CONFIG SET port or bind. Raises ConfigError if it cannot be."""
+        self._listeners.rebind()
+        self._engine.counters.tcp_port = config.port
+        self._rebinding = self._loop.create_task(self._listeners.take_over())
 
     # The end
 

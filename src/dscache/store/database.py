@@ -115,7 +115,8 @@ class Database:
             except Exception as error:
                 if "Write stall" not in str(error):
                     raise
-                if self.columns[0].property_int_value("rocksdb.background-errors"):
+                # (Counted in the default column, whichever it was.)
+                if self._db.property_int_value("rocksdb.background-errors"):
                     # A compaction failed, so RocksDB has given compaction up and waits in vain.
                     raise StoreError("RocksDB's compaction failed; its LOG says why") from error
                 time.sleep(_STALL_PAUSE_SECONDS)

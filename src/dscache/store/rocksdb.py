@@ -141,7 +141,7 @@ class RocksStore:
             self._lock.release()
             raise
 
-    def _replay(self, hold_back: bool) -> None:
+    def _replay(self, hold_back: bool) -> Database:
         """Open RocksDB and give it the journal; only then readers see it. Raises StoreError."""
         database: Database | None = None
         try:
@@ -167,6 +167,7 @@ class RocksStore:
         self._unapplied = []
         self._trouble = ""
         self._behind = _EVEN
+        return database
 
     def catch_up(self) -> None:
         """See ``Store.catch_up``."""
@@ -183,12 +184,11 @@ class RocksStore:
             if self._database is not None:
                 self._database.close()
                 self._database = None
-            self._replay(hold_back=True)
+            database = self._replay(hold_back=True)
         finally:
             self._gate.open()
-        assert self._database is not None
         try:
-            self._database.let_go()
+            database.let_go()
             self._journal.drop_retired(len(self._journal.retired))
         except Exception as error:  # rocksdict raises nothing more precise
             self._stopped(str(error))
@@ -242,7 +242,13 @@ class RocksStore:
             self._journal.append(operations)
         except OSError as error:
             raise StoreError(f"the journal cannot be written: {error.strerror}") from error
-        self._apply(operations)
+        try:
+            self._apply(operations)
+        except Stalled:
+            raise
+        except StoreError:
+            # The batch is in the journal. If the store can catch up at once, it is committed.
+            self.catch_up()
         self._bytes_written += batch.size_bytes
         self._tidy_up()
 
@@ -251,9 +257,9 @@ class RocksStore:
         assert self._database is not None
         try:
             self._database.apply(operations)
-        except Stalled as error:
+        except Stalled as stalled:
             self._behind = _UNAPPLIED
-            self._trouble = str(error)
+            self._trouble = str(stalled)
             self._unapplied = operations
             raise
         except Exception as error:
@@ -374,8 +380,8 @@ class RocksStore:
                 self._stopped(str(error))
         try:
             self._journal.close(everything_is_permanent=self._behind == _EVEN)
-        except OSError as error:
-            self._stopped(f"the journal cannot be closed: {error.strerror}")
+        except OSError as failure:
+            self._stopped(f"the journal cannot be closed: {failure.strerror}")
         if database is not None:
             database.close()
         if self._behind != _EVEN:

@@ -1,0 +1,37 @@
+"""From maxmemory to what entries may take."""
+
+from __future__ import annotations
+
+from dscache.engine.memory import MemoryBound
+
+MB = 1 << 20
+
+
+def test_entries_get_what_store_and_buffers_leave_over() -> None:
+    bound = MemoryBound(64 * MB)
+    assert bound.entries_limit() == 48 * MB
+    bound.buffers_bytes = 8 * MB
+    assert bound.entries_limit() == 40 * MB
+    bound.store_bytes = 20 * MB
+    assert bound.entries_limit() == 36 * MB
+
+
+def test_entries_keep_a_part_whatever_else_is_wanted() -> None:
+    bound = MemoryBound(64 * MB)
+    bound.buffers_bytes = 1000 * MB
+    assert bound.entries_limit() == 8 * MB
+
+
+def test_a_process_that_is_too_large_gets_less_and_recovers_when_it_is_not() -> None:
+    bound = MemoryBound(64 * MB)
+    ballast = bytearray(bytes(1)) * (160 * MB)
+    for _ in range(100):
+        bound.tick(0, 0)
+    assert 0 < bound.correction_bytes <= 32 * MB
+    assert bound.peak_resident_bytes >= bound.baseline_bytes + 100 * MB
+    squeezed = bound.entries_limit()
+    assert squeezed < 48 * MB
+    del ballast
+    for _ in range(500):
+        bound.tick(0, 0)
+    assert bound.entries_limit() > squeezed
