@@ -89,7 +89,7 @@ class Driver:
 
     def flush(self) -> None:
         """Commit everything that is dirty."""
-        self.engine.commit_now()
+        self.engine.pacer.commit_now()
 
     def evict_all(self) -> None:
         """Commit, then drop every entry from memory."""

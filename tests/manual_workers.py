@@ -217,10 +217,10 @@ class ScriptedEngine:
         """End the epoch, if anything is dirty and none is being saved."""
         flusher = self.engine.flusher
         flusher.retry_at = 0.0
-        delay = self.engine.flush_delay_seconds
-        self.engine.flush_delay_seconds = 0
-        self.engine.flush_if_due()
-        self.engine.flush_delay_seconds = delay
+        delay = self.engine.pacer.flush_delay_seconds
+        self.engine.pacer.flush_delay_seconds = 0
+        self.engine.pacer.flush_if_due()
+        self.engine.pacer.flush_delay_seconds = delay
 
     def encode(self) -> None:
         """Encode the epoch that was cut, so that its commit waits to be run."""

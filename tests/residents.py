@@ -40,7 +40,7 @@ def check_memory(engine: Engine) -> None:
 def check_quiet(engine: Engine) -> None:
     """Nothing waits, nothing is dirty: so nothing is pinned, counted twice or left behind."""
     check_memory(engine)
-    assert engine.waiting_clients == 0
+    assert engine.room.waiting_clients == 0
     assert engine.loader.in_progress == 0
     assert engine.residency.saving_bytes == 0
     for space in engine.residency.spaces:

@@ -347,10 +347,10 @@ def test_nothing_is_tried_before_the_pause_is_over(scripted: ScriptedEngine) -> 
     scripted.run("SET", "k", "1")
     fail_one_commit(scripted)
     scripted.engine.flusher.retry_at = time.perf_counter() + 3600
-    scripted.engine.flush_delay_seconds = 0
+    scripted.engine.pacer.flush_delay_seconds = 0
     scripted.engine.tick()
     assert not scripted.engine.flusher.is_saving
-    seconds = scripted.engine.next_flush_seconds()
+    seconds = scripted.engine.pacer.next_flush_seconds()
     assert seconds is not None
     assert seconds > 3000
 

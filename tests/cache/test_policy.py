@@ -167,12 +167,14 @@ def test_sieve_finds_a_victim_though_all_were_used() -> None:
 
 def filled(policy: S3Fifo, main: int, small: int) -> tuple[list[Entry], list[Entry]]:
     """Entries in the main queue and in the small one, of size 1."""
-    # Those of main come back as ghosts, while others hold the place.
-    admitted(policy, range(main))
-    others = admitted(policy, range(5000, 5000 + main))
-    assert victims(policy, main) == list(range(main))
     loved = admitted(policy, range(main))
-    for entry in others:
+    for entry in loved:
+        policy.hit(entry)
+        policy.hit(entry)
+    # While the small queue is too large, all of it that was used goes to main.
+    others = admitted(policy, range(5000, 5000 + main))
+    assert victims(policy, 1) == [5000]
+    for entry in others[1:]:
         policy.remove(entry)
     return loved, admitted(policy, range(1000, 1000 + small))
 

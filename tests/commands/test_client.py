@@ -384,7 +384,7 @@ def test_a_suspended_client_can_be_killed(driver: Driver) -> None:
     assert driver.run("CLIENT", "KILL", "ID", other.number) == 1
     assert driver.run("GET", "key") == b"value"
     assert replies == []
-    assert driver.engine.waiting_clients == 0
+    assert driver.engine.room.waiting_clients == 0
 
 
 # PAUSE and UNPAUSE

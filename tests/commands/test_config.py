@@ -112,7 +112,7 @@ def test_start_values_are_taken_into_use(driver: Driver) -> None:
 def test_settings_of_the_engine_follow_at_once(driver: Driver) -> None:
     engine = driver.engine
     driver.run("CONFIG", "SET", "cache-flush-delay", "2.5", "active-expire-effort", "7")
-    assert engine.flush_delay_seconds == 2.5
+    assert engine.pacer.flush_delay_seconds == 2.5
     assert engine.expiry.effort == 7
     driver.run("CONFIG", "SET", "latency-monitor-threshold", "15", "latency-tracking", "no")
     assert engine.latency.threshold_ms == 15

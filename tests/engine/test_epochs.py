@@ -192,7 +192,7 @@ def full_of_dirt(maxmemory_mb: int = 8) -> tuple[ScriptedEngine, Session]:
 
 def test_a_writer_waits_when_memory_is_full_of_what_is_not_on_disk() -> None:
     scripted, writer = full_of_dirt()
-    assert scripted.engine.writers_waiting == 1
+    assert scripted.engine.room.writers_waiting == 1
     assert writer.wait is not None
     assert writer.wait.reason == "memory"
     residency = scripted.engine.residency
@@ -231,7 +231,7 @@ def test_writers_go_on_as_soon_as_the_epoch_is_on_disk() -> None:
     scripted, _ = full_of_dirt()
     scripted.encode()
     scripted.commit()
-    assert scripted.engine.writers_waiting == 0
+    assert scripted.engine.room.writers_waiting == 0
     scripted.save()
     check_memory(scripted.engine)
 
@@ -256,10 +256,10 @@ def test_a_client_that_leaves_while_it_waits_leaves_the_queue() -> None:
         session = scripted.new_session()
         scripted.start("SET", "x", "1", session=session)
         scripted.engine.end_session(session)
-    assert scripted.engine.writers_waiting == 1
+    assert scripted.engine.room.writers_waiting == 1
     scripted.engine.end_session(writer)
-    assert scripted.engine.writers_waiting == 0
-    assert scripted.engine.waiting_clients == 0
+    assert scripted.engine.room.writers_waiting == 0
+    assert scripted.engine.room.waiting_clients == 0
 
 
 def test_a_command_that_waited_for_room_still_preloads_all_its_keys() -> None:
@@ -308,7 +308,7 @@ def test_writers_that_wait_for_room_are_refused_too() -> None:
     assert not replies
     suffer_for(scripted, 6.0)
     assert len(replies) == 1
-    assert scripted.engine.writers_waiting == 0
+    assert scripted.engine.room.writers_waiting == 0
 
 
 def test_a_transaction_that_is_refused_is_over(scripted: ScriptedEngine) -> None:
@@ -328,15 +328,15 @@ def test_commit_now_saves_everything_or_says_why_not(scripted: ScriptedEngine) -
     scripted.run("SET", "a", "1")
     scripted.cut()
     scripted.run("SET", "b", "1")
-    scripted.engine.commit_now()
+    scripted.engine.pacer.commit_now()
     assert stored_databases(scripted.store)[0].keys() == {b"a", b"b"}
     check_quiet(scripted.engine)
     scripted.run("SET", "c", "1")
     scripted.store.fail_commits = True
     with pytest.raises(DscacheError, match="made to fail"):
-        scripted.engine.commit_now()
+        scripted.engine.pacer.commit_now()
     scripted.store.fail_commits = False
-    scripted.engine.commit_now()
+    scripted.engine.pacer.commit_now()
     assert stored_databases(scripted.store)[0].keys() == {b"a", b"b", b"c"}
 
 
@@ -345,17 +345,17 @@ def test_commit_now_saves_everything_or_says_why_not(scripted: ScriptedEngine) -
 
 def test_an_epoch_is_cut_when_its_oldest_change_is_old_enough(scripted: ScriptedEngine) -> None:
     scripted.run("SET", "k", "1")
-    scripted.engine.flush_delay_seconds = 3600
-    scripted.engine.flush_if_due()
+    scripted.engine.pacer.flush_delay_seconds = 3600
+    scripted.engine.pacer.flush_if_due()
     assert scripted.engine.flusher.saving_count == 0
-    seconds = scripted.engine.next_flush_seconds()
+    seconds = scripted.engine.pacer.next_flush_seconds()
     assert seconds is not None
     assert 3590 < seconds <= 3600
-    scripted.engine.flush_delay_seconds = 0
-    assert scripted.engine.next_flush_seconds() == 0.0
-    scripted.engine.flush_if_due()
+    scripted.engine.pacer.flush_delay_seconds = 0
+    assert scripted.engine.pacer.next_flush_seconds() == 0.0
+    scripted.engine.pacer.flush_if_due()
     assert scripted.engine.flusher.saving_count == 1
-    assert scripted.engine.next_flush_seconds() is None
+    assert scripted.engine.pacer.next_flush_seconds() is None
 
 
 def test_a_pause_holds_writes_back_and_lets_them_go_when_it_is_over(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from dscache.engine.memory import MemoryBound
 
 MB = 1 << 20
@@ -23,8 +25,9 @@ def test_entries_keep_a_part_whatever_else_is_wanted() -> None:
 
 
 def test_a_process_that_is_too_large_gets_less_and_recovers_when_it_is_not() -> None:
+    gc.collect()
     bound = MemoryBound(64 * MB)
-    ballast = bytearray(bytes(1)) * (160 * MB)
+    ballast = b"x" * (200 * MB)
     for _ in range(100):
         bound.tick(0, 0)
     assert 0 < bound.correction_bytes <= 32 * MB

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 
 from conftest import PROFILE
 from dscache.cache.residency import POLICIES
+from dscache.cache.workers import Job
 from dscache.engine.session import Session
 from dscache.engine.waiting import SUSPENDED
 from manual_workers import CountingStore, ScriptedEngine, encoded, plain
@@ -269,6 +270,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
         self.seen_cut = 0
         self.seen_commits = self.store.commits
         self.pending: dict[int, Pending] = {}
+        self.late: list[Job] = []
         self.sessions = [scripted.new_session(n % DATABASES) for n in range(SESSIONS)]
 
     def note_commits(self) -> None:
@@ -415,19 +417,31 @@ class EngineAgainstModel(RuleBasedStateMachine):
 
     # No rule has a precondition: how far the engine comes in a turn depends on the time it takes.
 
-    @rule(which=st.integers(0, 9), fails=st.integers(0, 9))
-    def finish_load(self, which: int, fails: int) -> None:
+    @rule(which=st.integers(0, 9), fails=st.integers(0, 9), is_late=st.booleans())
+    def finish_load(self, which: int, fails: int, is_late: bool) -> None:
+        """A load has read; if it ``is_late``, its thread comes to post that only later."""
+        self.engine.turn()
         waiting = self.scripted.workers.waiting_loads
         if not waiting:
             return
         self.store.fail_reads = fails == 0
         self.scripted.workers.run_load(which % len(waiting))
         self.store.fail_reads = False
+        if is_late:
+            self.late.append(self.scripted.workers.results.pop())
 
-    @rule()
-    def finish_scan(self) -> None:
+    @rule(is_late=st.booleans())
+    def finish_scan(self, is_late: bool) -> None:
         if self.scripted.workers.waiting_scans:
             self.scripted.workers.run_scan()
+            if is_late:
+                self.late.append(self.scripted.workers.results.pop())
+
+    @rule(which=st.integers(0, 9))
+    def arrive(self, which: int) -> None:
+        """What is late is posted."""
+        if self.late:
+            self.scripted.workers.post(self.late.pop(which % len(self.late)))
 
     @rule(how=st.sampled_from(["well", "well", "fails", "cannot read"]), evicts=st.booleans())
     def save(self, how: str, evicts: bool) -> None:
@@ -487,6 +501,8 @@ class EngineAgainstModel(RuleBasedStateMachine):
     def settle_down(self) -> None:
         flusher = self.engine.flusher
         workers = self.scripted.workers
+        workers.give_back(self.late)
+        self.late = []
         for _ in range(1000):
             self.scripted.be_quiet()
             if workers.waiting_commits:

@@ -498,9 +498,9 @@ def test_a_port_that_is_taken_is_refused_and_nothing_changes(start_server: Start
 
 
 def test_addresses_can_be_added_and_taken_away(start_server: StartServer) -> None:
-    outside = (_non_loopback_address(), 0)
+    address = _non_loopback_address()
     server = start_server(bind="127.0.0.1", protected_mode="no")
-    outside = (outside[0], server.address[1])
+    outside = (address, server.address[1])
     assert not _answers(outside)
     for words, is_reachable in (("*", True), ("127.0.0.1 -::1", False), ("0.0.0.0", True)):
         # In a moment: the sockets are bound at once, the former ones are closed in the next turn.
@@ -510,7 +510,7 @@ def test_addresses_can_be_added_and_taken_away(start_server: StartServer) -> Non
             f"bind {words} has taken effect",
         )
         assert server.call("PING") == b"PONG"
-    reply = server.call("CONFIG", "SET", "bind", "192.0.2.255")
+    reply = server.call("CONFIG", "SET", "bind", "203.0.113.7")
     assert isinstance(reply, bytes)
     assert reply.startswith(b"-ERR CONFIG SET failed (possibly related to argument 'bind') - ")
     assert _answers(outside)

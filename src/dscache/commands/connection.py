@@ -17,6 +17,7 @@ from dscache.engine.command import (
     Registry,
 )
 from dscache.engine.session import REPLY_ON, SKIP_THIS, Session
+from dscache.engine.transactions import end_transaction
 from dscache.engine.version import REDIS_VERSION
 from dscache.errors import CommandError
 from dscache.wire.reply import OK, PONG, Status
@@ -161,7 +162,7 @@ def reset(session: Session, args: list[bytes]) -> object:
     """Makes the connection what it was when it was opened."""
     engine = session.engine
     engine.monitors.remove(session)
-    engine.discard_transaction(session)
+    end_transaction(engine.core, session)
     session.keyspace = engine.keyspaces[0]
     session.resp = 2
     session.authenticated = not engine.config.requirepass

@@ -145,9 +145,9 @@ def _findings(engine: Engine) -> list[str]:
             f"Only {100 * hit_ratio(engine):.0f} % of all lookups find their key in memory. If clients"
             " wait too long, give the server more maxmemory."
         )
-    if engine.writers_waiting:
+    if engine.room.writers_waiting:
         found.append(
-            f"{engine.writers_waiting} clients wait to write: memory is full of changes that are not"
+            f"{engine.room.writers_waiting} clients wait to write: memory is full of changes that are not"
             " on disk yet. The disk is too slow for that many writes, or failing (INFO store)."
         )
     buffers = engine.buffers_bytes()

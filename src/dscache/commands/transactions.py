@@ -1,4 +1,4 @@
-"""MULTI, EXEC, DISCARD, WATCH and UNWATCH: the engine does the work (``Engine.run_transaction``)."""
+"""MULTI, EXEC, DISCARD, WATCH and UNWATCH: the engine does the work (``dscache.engine.exec``)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from dscache.engine.command import (
     STALE,
     Registry,
 )
+from dscache.engine.exec import run_transaction
 from dscache.engine.keyspec import HEAD, KeySpec
 from dscache.engine.session import Session
-from dscache.engine.transactions import Transaction, unwatch, watch
+from dscache.engine.transactions import Transaction, end_transaction, unwatch, watch
 from dscache.errors import CommandError
 from dscache.wire.reply import OK
 
@@ -44,7 +45,7 @@ def exec_(session: Session, args: list[bytes]) -> object:
     """Runs the queued commands as one, or none of them if a watched key has changed."""
     if session.transaction is None:
         raise CommandError(b"ERR EXEC without MULTI")
-    return session.engine.run_transaction(session)
+    return run_transaction(session.engine, session)
 
 
 @registry.command(
@@ -58,7 +59,7 @@ def discard(session: Session, args: list[bytes]) -> object:
     """Forgets the queued commands and the watched keys."""
     if session.transaction is None:
         raise CommandError(b"ERR DISCARD without MULTI")
-    session.engine.discard_transaction(session)
+    end_transaction(session.engine.core, session)
     return OK
 
 

@@ -94,9 +94,7 @@ CATEGORIES: Final = (
 )
 
 # Commands that the engine handles before their handler, while a transaction is queued.
-RUNS_IN_MULTI: Final = frozenset(
-    (b"multi", b"exec", b"discard", b"watch", b"quit", b"reset")
-)
+RUNS_IN_MULTI: Final = frozenset((b"multi", b"exec", b"discard", b"watch", b"quit", b"reset"))
 
 
 class Command:

@@ -49,7 +49,7 @@ def apply_settings(engine: Engine) -> None:
 
 
 def _apply_flushing(engine: Engine, config: Config) -> None:
-    engine.flush_delay_seconds = config.cache_flush_delay
+    engine.pacer.flush_delay_seconds = config.cache_flush_delay
 
 
 def _apply_expiry(engine: Engine, config: Config) -> None:

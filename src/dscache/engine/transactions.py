@@ -1,7 +1,6 @@
 """Transactions: what MULTI queues, and what WATCH watches.
 
-Running one is the engine's business (``Engine.run_transaction``): all keys of all queued commands are
-loaded first, so that EXEC, once started, is not interrupted, and no epoch is cut inside it.
+Running one is in ``dscache.engine.exec``.
 
 WATCH remembers for each key whether it existed and when it was due. Any change of the key afterwards
 marks the session at once; only expiry, FLUSHDB and SWAPDB, which change keys without touching them one
@@ -71,6 +70,12 @@ def unwatch(core: Core, session: Session) -> None:
         _unregister(core, session, watched)
     session.watched.clear()
     session.watched_key_changed = False
+
+
+def end_transaction(core: Core, session: Session) -> None:
+    """EXEC, DISCARD, RESET, and the end of a client: forget what is queued and what is watched."""
+    session.transaction = None
+    unwatch(core, session)
 
 
 def _unregister(core: Core, session: Session, watched: Watched) -> None:

@@ -91,5 +91,3 @@ class RoomFault(Fault):
 
 class PauseFault(Fault):
     """CLIENT PAUSE holds this command back."""
-
-

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import i64
 
 from dscache.cache.wait import FOR_PAUSE
-from dscache.engine.engine import LOOK_AHEAD, Engine
+from dscache.engine.engine import Engine
 from dscache.engine.waiting import SUSPENDED
+from dscache.engine.waitingroom import LOOK_AHEAD
 from dscache.errors import ProtocolError
 from dscache.wire.encoder import ReplyWriter
 from dscache.wire.reply import ErrorReply

@@ -97,16 +97,15 @@ class Listeners:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                self._bind_beside_ours(one, where, port)
-                one.listen(self._config.tcp_backlog)
+                self._listen_beside_ours(one, where, port)
         except BaseException:
             for one in bound:
                 one.close()
             raise
         return bound
 
-    def _bind_beside_ours(self, one: socket.socket, where: tuple[object, ...], port: int) -> None:
-        """Bind, though we may listen already on an address that this one covers, or that covers it.
+    def _listen_beside_ours(self, one: socket.socket, where: tuple[object, ...], port: int) -> None:
+        """Listen, though we may do so already on an address that this one covers or is covered by.
 
         Nobody else is let in beside us: the permission to share lasts for this call.
         """
@@ -116,6 +115,7 @@ class Listeners:
             for other in (*ours, *([one] if ours else [])):
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             one.bind(where)
+            one.listen(self._config.tcp_backlog)
         finally:
             for other in (*ours, one):
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)

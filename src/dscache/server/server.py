@@ -207,8 +207,8 @@ class Server:
                 interval = 1.0 / self._config.hz
                 next_tick = now + interval
             else:
-                engine.flush_if_due()
-            due = engine.next_flush_seconds()
+                engine.pacer.flush_if_due()
+            due = engine.pacer.next_flush_seconds()
             pause = next_tick - time.perf_counter()
             await asyncio.sleep(max(pause if due is None else min(pause, due), 0.001))
 
@@ -260,7 +260,7 @@ class Server:
         deadline = time.monotonic() + self._config.shutdown_timeout
         while True:
             try:
-                self._engine.commit_now()
+                self._engine.pacer.commit_now()
             except DscacheError as error:
                 if time.monotonic() > deadline:
                     log.error("the last changes could not be saved and are lost: %s", error)

@@ -25,6 +25,9 @@ from rocksdict import (
     WriteBufferManager,
 )
 
+#: What RocksDB lays aside for its manifest when it opens.
+MANIFEST_BYTES: Final = 4 * 1024 * 1024
+
 _MIN_WRITE_BUFFER_BYTES: Final = 256 * 1024
 _MAX_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
 
@@ -56,9 +59,10 @@ def database_options(write_buffers: WriteBufferManager) -> Options:
     options.set_stats_dump_period_sec(0)
     options.set_skip_stats_update_on_db_open(True)
     options.set_bytes_per_sync(1024 * 1024)
-    # What is laid aside for the manifest at each start: 4 MB by default, which a disk that is nearly
-    # full may not have.
-    options.set_manifest_preallocation_size(64 * 1024)
+    # The manifest's space is laid aside 4 MB at a time (the default, here because it matters): a disk
+    # that fills up between a new file and its line in the manifest, and then a restart, would leave a
+    # manifest that names a file which RocksDB has removed again, and it would never open any more.
+    options.set_manifest_preallocation_size(MANIFEST_BYTES)
     return options
 
 

@@ -45,7 +45,7 @@ from dscache.store.database import RANGE, Database, Stalled, scan_range, walk
 from dscache.store.directory import DirectoryLock, check_version
 from dscache.store.gate import Gate
 from dscache.store.journal import Journal, Operation, sync_directory
-from dscache.store.options import write_buffer_bytes
+from dscache.store.options import MANIFEST_BYTES, write_buffer_bytes
 
 _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
 
@@ -53,9 +53,9 @@ _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
 # commit waits for it.
 _MAX_JOURNAL_BUFFERS: Final = 16
 
-# Beyond what the journal holds, this much must be free before RocksDB is opened again: it writes a
-# manifest, its options and its log.
-_REOPEN_BYTES: Final = 1024 * 1024
+# Beyond what the journal holds, this much must be free before RocksDB is opened again: a manifest, its
+# options, its log.
+_REOPEN_BYTES: Final = MANIFEST_BYTES + 1024 * 1024
 
 _EVEN: Final = 0
 _UNAPPLIED: Final = 1

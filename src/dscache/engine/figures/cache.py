@@ -129,7 +129,7 @@ CACHE: Final = Section(
             "cache_writers_waiting",
             GAUGE,
             "Clients whose write waits for room in memory, that is, for the disk to catch up.",
-            lambda engine: engine.writers_waiting,
+            lambda engine: engine.room.writers_waiting,
         ),
         Figure(
             "cache_faults",

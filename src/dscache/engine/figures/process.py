@@ -176,7 +176,7 @@ CLIENTS: Final = Section(
             GAUGE,
             "Clients whose command cannot go on yet, whatever it waits for: keys from the disk, room"
             " in memory, a commit, the end of CLIENT PAUSE.",
-            lambda engine: int(engine.waiting_clients),
+            lambda engine: int(engine.room.waiting_clients),
         ),
         Figure(
             "watching_clients",

@@ -1,0 +1,135 @@
+"""Pacing: when an epoch is cut, and when writers have to wait for one.
+
+An epoch is cut when its oldest change is as old as ``cache-flush-delay``, when it has grown to a share
+of the memory, when memory is full of what cannot be evicted, or when somebody waits for a commit. Two
+rules keep the bound: at most half of the entries' memory is dirty or saving, so that readers keep the
+rest; and while more comes in than the disk takes, those who write wait, not those who read.
+
+When commits fail, tries come at the flusher's growing intervals, and after a bound writes are refused
+instead of waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64
+
+from dscache.cache.flusher import Flusher
+from dscache.cache.residency import Residency
+from dscache.cache.workers import Workers
+from dscache.errors import StoreError
+
+# Dirty data beyond this share of the limit forces a cut; beyond it while an epoch is being saved,
+# writers wait.
+_DIRTY_SHARE: Final = 4
+
+# Commits have failed for this long: writes are refused.
+_REFUSE_AFTER_SECONDS: Final = 5.0
+
+
+class Pacer:
+    """See the module's docstring.
+
+    ``before_cut`` is called with the number of an epoch that is about to be cut, ``want_turn`` when
+    the flusher has got work to do.
+    """
+
+    def __init__(
+        self,
+        residency: Residency,
+        flusher: Flusher,
+        workers: Workers,
+        before_cut: Callable[[int], None],
+        want_turn: Callable[[], None],
+    ) -> None:
+        self._residency: Final[Residency] = residency
+        self._flusher: Final[Flusher] = flusher
+        self._workers: Final[Workers] = workers
+        self._before_cut = before_cut
+        self._want_turn = want_turn
+        #: Directive cache-flush-delay.
+        self.flush_delay_seconds: float = 1.0
+        #: Memory is full of what is not on disk yet: writers wait.
+        self.writers_wait: bool = False
+        self._entries_limit: i64 = 0
+        self._dirty_limit: i64 = 0
+        self.set_limit(int(residency.limit_bytes))
+
+    def set_limit(self, limit_bytes: int) -> None:
+        """Entries may take ``limit_bytes`` from now on."""
+        residency = self._residency
+        residency.set_limit(limit_bytes)
+        self._entries_limit = limit_bytes - residency.policy.overhead_bytes()
+        self._dirty_limit = limit_bytes // _DIRTY_SHARE
+
+    def is_pressed(self) -> bool:
+        """Whether ``relieve`` has something to do. Asked after every command."""
+        residency = self._residency
+        return (
+            residency.entries_bytes + residency.saving_bytes > self._entries_limit
+            or self._flusher.dirty_bytes > self._dirty_limit
+        )
+
+    def relieve(self) -> None:
+        """Evict what may go, cut an epoch if that is not enough, and decide whether writers wait."""
+        flusher = self._flusher
+        has_room = self._residency.make_room()
+        if not has_room or flusher.dirty_bytes > self._dirty_limit:
+            self.cut_if_idle()
+        self.writers_wait = (not has_room and (flusher.is_saving or flusher.has_dirty)) or (
+            flusher.dirty_bytes > self._dirty_limit
+        )
+
+    def cut_if_idle(self) -> None:
+        """Cut an epoch, unless one is being saved or a failed one waits for its next try."""
+        flusher = self._flusher
+        if flusher.is_saving or not flusher.has_dirty:
+            return
+        if flusher.retry_at > time.perf_counter():
+            return
+        self._before_cut(flusher.last_cut + 1)
+        flusher.cut()
+        self._want_turn()
+
+    def flush_if_due(self) -> None:
+        """Cut an epoch if the oldest change is as old as ``cache-flush-delay`` allows."""
+        flusher = self._flusher
+        age = time.perf_counter() - flusher.dirty_since
+        if flusher.has_dirty and age >= self.flush_delay_seconds:
+            self.cut_if_idle()
+
+    def next_flush_seconds(self) -> float | None:
+        """When ``flush_if_due`` will have something to do; None if nothing is dirty."""
+        flusher = self._flusher
+        if not flusher.has_dirty or flusher.is_saving:
+            return None
+        now = time.perf_counter()
+        due = max(flusher.dirty_since + self.flush_delay_seconds, flusher.retry_at)
+        return max(due - now, 0.0)
+
+    def refuses_writes(self) -> bool:
+        """Whether commits have failed for so long that writes are refused."""
+        failing_since = self._flusher.failing_since
+        return failing_since != 0.0 and time.perf_counter() - failing_since > _REFUSE_AFTER_SECONDS
+
+    def commit_now(self) -> None:
+        """Save everything that is dirty, blocking until it is on disk or has failed.
+
+        For the end of the server. Raises StoreError.
+        """
+        flusher = self._flusher
+        for _ in range(2):
+            if not flusher.is_saving and flusher.has_dirty:
+                self._before_cut(flusher.last_cut + 1)
+                flusher.cut()
+            while flusher.is_saving:
+                if flusher.has_work:
+                    flusher.work(1.0)
+                else:
+                    self._workers.wait_for(self._workers.has_posted)
+                self._workers.run_posted()
+            if flusher.last_error:
+                raise StoreError(flusher.last_error)

@@ -1,0 +1,337 @@
+"""The waiting room: commands that a fault has unwound, until what they need is there.
+
+``suspend`` arranges for what a fault asks for: loads for keys, a job in the scan thread, a commit, the
+number of keys of a space, room for a write, the end of a pause. When it is there the command runs again
+(``wait_ended``) and its reply is delivered. Only its own client waits.
+
+The first fault of a command loads *all* keys that its key specifications name. Later ones are for keys
+that only the running command could know, and are counted as faults. Keys of requests that a client has
+sent behind the one that waits are loaded too (``look_ahead``): a pipeline of misses costs one wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64
+
+from dscache.cache.flusher import Epoch
+from dscache.cache.space import Space
+from dscache.cache.wait import FOR_COMMIT, FOR_KEYS, FOR_PAUSE, FOR_ROOM, FOR_SCAN, Wait
+from dscache.cache.workers import Workers
+from dscache.engine.command import Command, CommandTable
+from dscache.engine.core import Core
+from dscache.engine.keyspace import Keyspace, settled_name
+from dscache.engine.keyspec import NOTHING, VALUE
+from dscache.engine.latency import LatencyMonitor
+from dscache.engine.pacing import Pacer
+from dscache.engine.session import Session
+from dscache.engine.waiting import (
+    SUSPENDED,
+    CommitFault,
+    Fault,
+    JobFault,
+    KeyFault,
+    PauseFault,
+    RoomFault,
+    SettleFault,
+    Suspension,
+    TransactionFault,
+    Wanted,
+)
+from dscache.errors import DscacheError
+from dscache.values.base import Apart
+
+#: Requests that one client has sent ahead and whose keys are loaded ahead.
+LOOK_AHEAD: Final = 512
+
+#: Runs a command: the reply, or SUSPENDED.
+Run = Callable[[Session, Command, list[bytes]], object]
+#: The reply of a command that cannot run, because what it waited for has failed.
+Fail = Callable[[Session, Command, DscacheError], object]
+
+
+class _Settling:
+    """Somebody who asked how many keys a space has while some of them were not settled."""
+
+    def __init__(self, space: Space, wait: Suspension) -> None:
+        self.space: Final = space
+        self.wait: Final = wait
+        #: The epoch that will settle them, and the count at its cut; 0 until it is cut.
+        self.epoch = 0
+        self.keys = 0
+
+
+class WaitingRoom:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        core: Core,
+        table: CommandTable,
+        workers: Workers,
+        latency: LatencyMonitor,
+        run: Run,
+        fail: Fail,
+    ) -> None:
+        self._core: Final[Core] = core
+        self._table: Final[CommandTable] = table
+        self._workers: Final[Workers] = workers
+        self._latency: Final[LatencyMonitor] = latency
+        self._run = run
+        self._fail = fail
+        self._for_room: deque[Suspension] = deque()
+        self._for_commit: list[tuple[int, Suspension]] = []
+        self._for_settling: list[_Settling] = []
+        self._for_pause: list[Suspension] = []
+        #: Clients that wait, for whatever it is.
+        self.waiting_clients: i64 = 0
+
+    @property
+    def writers_waiting(self) -> int:
+        """Clients whose writes wait for room."""
+        return len(self._for_room)
+
+    # In
+
+    def suspend(
+        self, session: Session, command: Command, args: list[bytes], fault: Fault, pacer: Pacer
+    ) -> object:
+        """Arrange for what ``fault`` asks for; the answer is SUSPENDED."""
+        wait = session.wait
+        if wait is None:
+            wait = Suspension(session, command, args)
+            session.wait = wait
+            self.waiting_clients += 1
+        assert isinstance(wait, Suspension)
+        wait.restarts += 1
+        if isinstance(fault, KeyFault):
+            self._arrange_keys(wait, fault.wanted)
+        elif isinstance(fault, TransactionFault):
+            wait.reason = FOR_KEYS
+            for wanted in fault.wanted:
+                self._want(wait, wanted)
+        elif isinstance(fault, JobFault):
+            self._arrange_job(wait, fault)
+        elif isinstance(fault, CommitFault):
+            self._arrange_commit(wait, pacer)
+        elif isinstance(fault, SettleFault):
+            wait.reason = FOR_COMMIT
+            self._for_settling.append(_Settling(fault.space, wait))
+            pacer.cut_if_idle()
+        elif isinstance(fault, RoomFault):
+            wait.reason = FOR_ROOM
+            self._for_room.append(wait)
+        else:
+            assert isinstance(fault, PauseFault)
+            wait.reason = FOR_PAUSE
+            self._for_pause.append(wait)
+        return SUSPENDED
+
+    def _arrange_keys(self, wait: Suspension, first: Wanted) -> None:
+        """Load the key that was missed, and at the first fault all that the command names."""
+        wait.reason = FOR_KEYS
+        if wait.is_preloaded:
+            self._core.stats.cache_faults += 1
+        else:
+            wait.is_preloaded = True
+            for wanted in self.missing_keys(wait.session.keyspace, wait.command, wait.args):
+                self._want(wait, wanted)
+        # Usually among them already; then this asks for nothing more.
+        self._want(wait, first)
+
+    def _want(self, wait: Suspension | None, wanted: Wanted) -> None:
+        space, key, whole = wanted
+        if self._core.loader.want(space, key, whole, wait):
+            # One miss per load. The lookup that the load is for will count itself as a hit.
+            self._core.stats.cache_misses += 1
+            self._core.stats.cache_hits -= 1
+
+    def missing_keys(self, keyspace: Keyspace, command: Command, args: list[bytes]) -> list[Wanted]:
+        """Keys that ``command`` will need and memory does not know (well enough). O(keys)."""
+        missing: list[Wanted] = []
+        entries = keyspace.space.entries
+        for spec in command.keys:
+            needs = spec.needs(args)
+            if needs == NOTHING:
+                continue
+            whole = needs == VALUE
+            try:
+                positions = spec.positions(args)
+            except ValueError:
+                # The handler will say what is wrong with the arguments.
+                continue
+            for place in positions:
+                entry = entries.get(args[place])
+                if entry is None or (whole and isinstance(entry.value, Apart)):
+                    missing.append((keyspace.space, args[place], whole))
+        return missing
+
+    def look_ahead(self, session: Session, requests: list[list[bytes]]) -> None:
+        """Load the keys of ``requests``, which ``session`` has sent behind the one that waits."""
+        for args in requests:
+            command = self._table.find(args)
+            if command is not None and command.keys and command.accepts(len(args)):
+                for wanted in self.missing_keys(session.keyspace, command, args):
+                    self._want(None, wanted)
+
+    def _arrange_job(self, wait: Suspension, fault: JobFault) -> None:
+        wait.reason = FOR_SCAN
+        wait.pending += 1
+
+        def run() -> None:
+            result: object = None
+            error: DscacheError | None = None
+            try:
+                result = fault.job()
+            except DscacheError as caught:
+                error = caught
+            except Exception as caught:
+                # The scan thread must go on.
+                error = DscacheError(f"{type(caught).__name__}: {caught}")
+            self._workers.post(lambda: self._job_ended(wait, fault.name, result, error))
+
+        self._workers.submit_scan(run)
+
+    def _job_ended(
+        self, wait: Suspension, name: str, result: object, error: DscacheError | None
+    ) -> None:
+        wait.results[name] = result
+        wait.error = error
+        wait.pending -= 1
+        if wait.pending == 0:
+            self.wait_ended(wait)
+
+    def _arrange_commit(self, wait: Suspension, pacer: Pacer) -> None:
+        wait.reason = FOR_COMMIT
+        flusher = self._core.flusher
+        number = flusher.last_cut + 1 if flusher.has_dirty else flusher.last_cut
+        if number <= flusher.last_committed:
+            # Nothing is on its way, and no later epoch may ever come to wake it.
+            wait.results["committed"] = True
+            self._workers.post(lambda: self.wait_ended(wait))
+            return
+        self._for_commit.append((number, wait))
+        pacer.cut_if_idle()
+
+    # Out
+
+    def wait_ended(self, wait: Wait) -> None:
+        """All that ``wait`` waited for is there: run its command again."""
+        assert isinstance(wait, Suspension)
+        if wait.cancelled:
+            self._release(wait)
+            return
+        session = wait.session
+        if wait.error is not None:
+            reply = self._fail(session, wait.command, wait.error)
+        else:
+            reply = self._run(session, wait.command, wait.args)
+            if reply is SUSPENDED:
+                return
+        session.wait = None
+        self.waiting_clients -= 1
+        if wait.reason == FOR_KEYS:
+            seconds = time.perf_counter() - wait.since
+            self._latency.note("load", self._core.clock.time(), seconds)
+        self._release(wait)
+        session.deliver(reply)
+
+    def _release(self, wait: Wait) -> None:
+        """Let go of the entries that were pinned for ``wait``."""
+        pinned = wait.pinned
+        wait.pinned = []
+        for entry in pinned:
+            entry.pins -= 1
+            self._core.residency.settle(entry)
+
+    def leave(self, session: Session) -> None:
+        """The client is gone: nothing waits for it any more.
+
+        Clients that come, wait and go must not pile up behind a slow disk or a long pause.
+        """
+        wait = session.wait
+        if wait is None:
+            return
+        assert isinstance(wait, Suspension)
+        session.wait = None
+        wait.cancelled = True
+        self.waiting_clients -= 1
+        self._release(wait)
+        if wait.reason == FOR_ROOM and wait in self._for_room:
+            self._for_room.remove(wait)
+        elif wait.reason == FOR_PAUSE and wait in self._for_pause:
+            self._for_pause.remove(wait)
+
+    # What comes up
+
+    @property
+    def wants_commit(self) -> bool:
+        """Whether somebody waits for an epoch that may not have been cut yet."""
+        return bool(self._for_settling) or bool(self._for_commit)
+
+    def before_cut(self, number: int) -> None:
+        """Epoch ``number`` is being cut: it will settle what was asked for before."""
+        for one in self._for_settling:
+            if one.epoch == 0:
+                one.epoch = number
+                one.keys = int(one.space.keys)
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """An epoch has been committed, or has failed."""
+        self._settle_counts(epoch)
+        if epoch.error is not None:
+            return
+        ready = [wait for number, wait in self._for_commit if number <= epoch.number]
+        self._for_commit = [one for one in self._for_commit if one[0] > epoch.number]
+        for wait in ready:
+            wait.results["committed"] = True
+            self.wait_ended(wait)
+
+    def _settle_counts(self, epoch: Epoch) -> None:
+        """Answer those who asked for a number of keys that this epoch settles.
+
+        The number is that of the instant of the cut: what the space counted then, less the keys
+        that were taken for new and were not.
+        """
+        asking = self._for_settling
+        self._for_settling = []
+        for one in asking:
+            if one.epoch == epoch.number:
+                if not epoch.settled:
+                    one.wait.error = epoch.error
+                elif not one.space.retired:
+                    name = settled_name(one.space)
+                    one.wait.results[name] = one.keys - epoch.surplus_of(one.space)
+            elif one.space.unsettled > 0:
+                # Asked while another epoch was being saved.
+                self._for_settling.append(one)
+                continue
+            self.wait_ended(one.wait)
+
+    def let_writers_go(self, pacer: Pacer) -> None:
+        """Run the writes that wait, first come first served, as long as there is room."""
+        while self._for_room and not pacer.writers_wait:
+            self.wait_ended(self._for_room.popleft())
+
+    def refuse_writers(self) -> None:
+        """The disk is in trouble for too long: writes that wait run, and are refused."""
+        waiting = list(self._for_room)
+        self._for_room.clear()
+        for wait in waiting:
+            self.wait_ended(wait)
+
+    def end_pause(self) -> None:
+        """Run what CLIENT PAUSE has held back, in the next turn: a command may have called this,
+        even inside a transaction."""
+        waiting = self._for_pause
+        if waiting:
+            self._for_pause = []
+            self._workers.post(lambda: self._resume(waiting))
+
+    def _resume(self, waiting: list[Suspension]) -> None:
+        for wait in waiting:
+            self.wait_ended(wait)
