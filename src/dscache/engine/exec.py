@@ -88,9 +88,9 @@ def _run_blocking(engine: Engine, session: Session, command: Command, args: list
         except JobFault as fault:
             engine.loader.blocking_loads += 1
             wait.results[fault.name] = fault.job()
-        except SettleFault as fault:
+        except SettleFault as unsettled:
             engine.loader.blocking_loads += 1
-            engine.flusher.settle_now(fault.space, engine.workers.wait_for)
-        except Fault as fault:
+            engine.flusher.settle_now(unsettled.space, engine.workers.wait_for)
+        except Fault as other:
             # Whoever needs a commit needs an instant between two commands, too.
-            raise AssertionError(f"{command.name} waits, but lets itself be queued") from fault
+            raise AssertionError(f"{command.name} waits, but lets itself be queued") from other

@@ -189,9 +189,9 @@ class WaitingRoom:
                 result = fault.job()
             except DscacheError as caught:
                 error = caught
-            except Exception as caught:
+            except Exception as unexpected:
                 # The scan thread must go on.
-                error = DscacheError(f"{type(caught).__name__}: {caught}")
+                error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
             self._workers.post(lambda: self._job_ended(wait, fault.name, result, error))
 
         self._workers.submit_scan(run)

@@ -1,8 +1,13 @@
 """RocksDB from one opening to its closing, without journal or locks: ``dscache.store.rocksdb`` adds them.
 
 rocksdict's ``Rdict.write`` keeps the GIL: 64 records take about 0.1 ms. So a batch is written in
-slices, and between slices the GIL is given away. When RocksDB asks writers to slow down, a write
-fails instead of sleeping with the GIL in hand (``no_slowdown``), and the commit thread waits here.
+slices, and between slices the GIL is given away.
+
+Writers must wait while flushes and compactions do not keep up, or memory and reads suffer. RocksDB
+would make them wait by itself, and not only them: every flush, also the one of a shutdown, first waits
+until it would stall no writer; once a compaction has failed (a full disk), RocksDB compacts no more and
+that flush waits for ever. So its own stalls are off, and the commit thread waits here, looking at the
+same figures before each slice.
 """
 
 from __future__ import annotations
@@ -32,8 +37,12 @@ from dscache.store.options import column_options, database_options, write_buffer
 _SLICE: Final = 64
 _SLICE_BYTES: Final = 128 * 1024
 
-# How long the commit thread waits when RocksDB's compaction asks writers to slow down, and how
-# often it tries before it reports a failed commit.
+# A writer waits while a column has so many full memtables, or so many tables at level 0 (each of them
+# is looked at by a read): where RocksDB would begin to slow writers down.
+_MAX_FULL_MEMTABLES: Final = 3
+_MAX_LEVEL_0_TABLES: Final = 20
+
+# How long it waits between two looks, and how often it looks before it reports a failed commit.
 _STALL_PAUSE_SECONDS: Final = 0.002
 _STALL_TRIES: Final = 5000
 
@@ -68,6 +77,7 @@ class Database:
         self._buffer_bytes = write_buffer_bytes(budget)
         self._buffers = buffers
         self._buffers_bytes = buffers.get_buffer_size()
+        self._holds_back = hold_back
         options = {}
         for name in COLUMN_NAMES:
             options[name] = column_options(cache, self._buffer_bytes)
@@ -83,7 +93,6 @@ class Database:
         ]
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True  # type: ignore[method-assign, assignment]
-        self._write_options.no_slowdown = True
 
     def apply(self, operations: list[Operation]) -> None:
         """Write operations, a slice at a time. Raises Stalled, with a part of them written."""
@@ -100,28 +109,27 @@ class Database:
             time.sleep(0)  # the event loop may be waiting for the GIL
 
     def _write(self, operations: list[Operation]) -> None:
-        for _ in range(_STALL_TRIES):
-            batch = WriteBatch(raw_mode=True)
-            for code, key, value in operations:
-                if code >= RANGE:
-                    assert value is not None
-                    batch.delete_range(key, value, self._handles[code - RANGE])
-                elif value is None:
-                    batch.delete(key, self._handles[code])
-                else:
-                    batch.put(key, value, self._handles[code])
-            try:
-                self._db.write(batch, self._write_options)
-            except Exception as error:
-                if "Write stall" not in str(error):
-                    raise
-                # (Counted in the default column, whichever it was.)
-                if self._db.property_int_value("rocksdb.background-errors"):
-                    # A compaction failed, so RocksDB has given compaction up and waits in vain.
-                    raise StoreError("RocksDB's compaction failed; its LOG says why") from error
-                time.sleep(_STALL_PAUSE_SECONDS)
+        if not self._holds_back:
+            self._wait_for_room()
+        batch = WriteBatch(raw_mode=True)
+        for code, key, value in operations:
+            if code >= RANGE:
+                assert value is not None
+                batch.delete_range(key, value, self._handles[code - RANGE])
+            elif value is None:
+                batch.delete(key, self._handles[code])
             else:
+                batch.put(key, value, self._handles[code])
+        self._db.write(batch, self._write_options)
+
+    def _wait_for_room(self) -> None:
+        for _ in range(_STALL_TRIES):
+            if all(_has_room(column) for column in self.columns):
                 return
+            # (Counted in the default column, whichever it was.)
+            if self._db.property_int_value("rocksdb.background-errors"):
+                raise StoreError("its flush or compaction failed; its LOG says why")
+            time.sleep(_STALL_PAUSE_SECONDS)
         raise Stalled("RocksDB cannot write: its compaction does not keep up with the disk")
 
     def write_out(self, wait: bool) -> None:
@@ -132,6 +140,7 @@ class Database:
     def let_go(self) -> None:
         """End holding back: write out all memtables, and let RocksDB do so by itself from now on."""
         self.write_out(wait=True)
+        self._holds_back = False
         self._buffers.set_buffer_size(self._buffers_bytes)
         for column in self.columns:
             column.set_options(
@@ -164,6 +173,12 @@ class Database:
             except Exception:
                 pass  # the caller knows already, or has written everything out
         self.columns.clear()
+
+
+def _has_room(column: Rdict) -> bool:
+    full = column.property_int_value("rocksdb.num-immutable-mem-table") or 0
+    level_0 = int(column.property_value("rocksdb.num-files-at-level0") or 0)
+    return full < _MAX_FULL_MEMTABLES and level_0 < _MAX_LEVEL_0_TABLES
 
 
 def scan_range(
