@@ -64,6 +64,8 @@ _LONGEST_RETRY_SECONDS: Final = 5.0
 # What the batch costs beyond its bytes: tuples and list slots of its operations, and the copy in
 # RocksDB's batch and memtable (which the store's own budget does not show until it is applied).
 _OPERATION_BYTES: Final = 150
+# What is remembered of a key whose old record has to be looked up before the commit.
+_UNSETTLED_BYTES: Final = 80
 
 
 class Unsettled:
@@ -312,7 +314,11 @@ class Flusher:
 
     def _charge_batch(self, epoch: Epoch) -> None:
         batch = epoch.batch
-        self._residency.saving_bytes = batch.size_bytes + _OPERATION_BYTES * len(batch.operations)
+        self._residency.saving_bytes = (
+            batch.size_bytes
+            + _OPERATION_BYTES * len(batch.operations)
+            + _UNSETTLED_BYTES * len(epoch.unsettled)
+        )
 
     # Encoding
 

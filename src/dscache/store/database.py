@@ -124,10 +124,11 @@ class Database:
 
     def _wait_for_room(self) -> None:
         for _ in range(_STALL_TRIES):
-            if all(_has_room(column) for column in self.columns):
-                return
             # (Counted in the default column, whichever it was.)
-            if self._db.property_int_value("rocksdb.background-errors"):
+            has_failed = bool(self._db.property_int_value("rocksdb.background-errors"))
+            if all(_has_room(column, has_failed) for column in self.columns):
+                return
+            if has_failed:
                 raise StoreError("its flush or compaction failed; its LOG says why")
             time.sleep(_STALL_PAUSE_SECONDS)
         raise Stalled("RocksDB cannot write: its compaction does not keep up with the disk")
@@ -175,10 +176,14 @@ class Database:
         self.columns.clear()
 
 
-def _has_room(column: Rdict) -> bool:
+def _has_room(column: Rdict, compaction_has_failed: bool) -> bool:
     full = column.property_int_value("rocksdb.num-immutable-mem-table") or 0
+    if full >= _MAX_FULL_MEMTABLES:
+        return False
+    # There is no use in waiting for a compaction that does not come. Slow reads are the smaller evil;
+    # it will be tried again when RocksDB is opened again, and that is when memtables are full.
     level_0 = int(column.property_value("rocksdb.num-files-at-level0") or 0)
-    return full < _MAX_FULL_MEMTABLES and level_0 < _MAX_LEVEL_0_TABLES
+    return level_0 < _MAX_LEVEL_0_TABLES or compaction_has_failed
 
 
 def scan_range(
