@@ -338,11 +338,13 @@ class Trouble:
         self._hidden.rename(self._files)
 
 
-def commit_until_it_fails(store: RocksStore, first: int) -> tuple[list[Batch], Batch]:
+def commit_until_it_fails(
+    store: RocksStore, first: int, value_bytes: int = 300
+) -> tuple[list[Batch], Batch]:
     """(the batches that were committed, the one that was not)."""
     committed: list[Batch] = []
     while True:
-        batch = numbered_batch(first, 500)
+        batch = numbered_batch(first, 500, value_bytes)
         first += 500
         try:
             store.commit(batch)
@@ -519,6 +521,28 @@ def test_a_batch_that_was_applied_in_part_is_whole_after_a_close(
     monkeypatch.undo()
     store = open_store(directory)
     assert holds(store, late)
+    store.close()
+
+
+def test_a_compaction_that_does_not_come_holds_up_neither_readers_nor_a_shutdown(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After a compaction has failed on a full disk RocksDB compacts no more. (With its own stalls, that
+    # hung a server for good: tests/server/test_bad_days.py.) Here compaction waits for many tables.
+    store = open_store(directory)
+    assert store._database is not None
+    for column in store._database.columns:
+        column.set_options({"level0_file_num_compaction_trigger": "1000"})
+    monkeypatch.setattr("dscache.store.database._STALL_TRIES", 3)
+    committed, failed = commit_until_it_fails(store, 0, value_bytes=3000)
+    with pytest.raises(StoreError, match="does not keep up"):
+        store.catch_up()
+    assert all(holds(store, batch) for batch in committed)
+    with pytest.raises(StoreError, match="does not keep up"):
+        store.close()
+    monkeypatch.undo()
+    store = open_store(directory)
+    assert all(holds(store, batch) for batch in [*committed, failed])
     store.close()
 
 

@@ -138,10 +138,8 @@ class Scanner:
             alive, known = self._uncommitted_keys(space)
             matching = [key for key in alive if matches(key)]
             now_ms = int(core.now_ms)
-            raise JobFault(
-                "keys",
-                lambda: matching + _read_matching(snapshot, generation, matches, known, now_ms),
-            )
+            job = _Matching(matching, snapshot, generation, matches, known, now_ms)
+            raise JobFault("keys", job.read)
         keys = wait.results["keys"]
         assert isinstance(keys, list)
         return keys
@@ -222,25 +220,43 @@ def _found(stored: bytes, record: bytes) -> Found:
     return Found(key, at, head.type_code, head.expire_ms)
 
 
-def _read_matching(
-    snapshot: Snapshot,
-    generation: int,
-    matches: Callable[[bytes], bool],
-    known: set[bytes],
-    now_ms: int,
-) -> list[bytes]:
-    """In the scan thread: the keys of a whole generation that match and are not in ``known``."""
-    begin, end = generation_range(generation)
-    keys: list[bytes] = []
-    try:
-        while pairs := snapshot.scan(DATA, begin, end, _KEYS_STEP, _PAGE_BYTES):
-            for stored, record in pairs:
-                _, key = split_data_key(stored)
-                if key in known or not matches(key):
-                    continue
-                if not 0 < decode_head(record).expire_ms <= now_ms:
-                    keys.append(key)
-            begin = pairs[-1][0] + b"\0"
-    finally:
-        snapshot.close()
-    return keys
+class _Matching:
+    """The job of KEYS: what memory has, and what the store has beside it.
+
+    A class, because of what it holds: see ``waitingroom._Job``.
+    """
+
+    def __init__(
+        self,
+        matching: list[bytes],
+        snapshot: Snapshot,
+        generation: int,
+        matches: Callable[[bytes], bool],
+        known: set[bytes],
+        now_ms: int,
+    ) -> None:
+        self._matching: Final = matching
+        self._snapshot: Final = snapshot
+        self._generation: Final = generation
+        self._matches: Final = matches
+        self._known: Final = known
+        self._now_ms: Final = now_ms
+
+    def read(self) -> list[bytes]:
+        """In the scan thread: the keys of a whole generation that match."""
+        begin, end = generation_range(self._generation)
+        keys = self._matching
+        known = self._known
+        snapshot = self._snapshot
+        try:
+            while pairs := snapshot.scan(DATA, begin, end, _KEYS_STEP, _PAGE_BYTES):
+                for stored, record in pairs:
+                    _, key = split_data_key(stored)
+                    if key in known or not self._matches(key):
+                        continue
+                    if not 0 < decode_head(record).expire_ms <= self._now_ms:
+                        keys.append(key)
+                begin = pairs[-1][0] + b"\0"
+        finally:
+            snapshot.close()
+        return keys

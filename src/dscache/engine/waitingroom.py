@@ -65,6 +65,41 @@ class _Settling:
         self.keys = 0
 
 
+class _Job:
+    """A job of a suspended command, on its way through the scan thread and back.
+
+    A class, and not nested functions: mypyc 2.4 keeps the variables of those in an object that it
+    uses again before it has let go of what was in them. What a job holds (a snapshot) may give the
+    GIL away when it is let go of, and the other thread got that object, half cleared.
+    """
+
+    def __init__(
+        self, room: WaitingRoom, workers: Workers, wait: Suspension, fault: JobFault
+    ) -> None:
+        self._room: Final = room
+        self._workers: Final = workers
+        self._wait: Final = wait
+        self._name: Final = fault.name
+        self._work: Final = fault.job
+        self._result: object = None
+        self._error: DscacheError | None = None
+
+    def run(self) -> None:
+        """In the scan thread."""
+        try:
+            self._result = self._work()
+        except DscacheError as error:
+            self._error = error
+        except Exception as unexpected:
+            # The scan thread must go on.
+            self._error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
+        self._workers.post(self._end)
+
+    def _end(self) -> None:
+        self._wait.error = self._error
+        self._room.job_ended(self._wait, self._name, self._result)
+
+
 class WaitingRoom:
     """See the module's docstring."""
 
@@ -181,26 +216,11 @@ class WaitingRoom:
     def _arrange_job(self, wait: Suspension, fault: JobFault) -> None:
         wait.reason = FOR_SCAN
         wait.pending += 1
+        self._workers.submit_scan(_Job(self, self._workers, wait, fault).run)
 
-        def run() -> None:
-            result: object = None
-            error: DscacheError | None = None
-            try:
-                result = fault.job()
-            except DscacheError as caught:
-                error = caught
-            except Exception as unexpected:
-                # The scan thread must go on.
-                error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
-            self._workers.post(lambda: self._job_ended(wait, fault.name, result, error))
-
-        self._workers.submit_scan(run)
-
-    def _job_ended(
-        self, wait: Suspension, name: str, result: object, error: DscacheError | None
-    ) -> None:
+    def job_ended(self, wait: Suspension, name: str, result: object) -> None:
+        """A job has run for ``wait``; it has set the error if it has failed."""
         wait.results[name] = result
-        wait.error = error
         wait.pending -= 1
         if wait.pending == 0:
             self.wait_ended(wait)

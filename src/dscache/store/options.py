@@ -62,9 +62,8 @@ def database_options(write_buffers: WriteBufferManager) -> Options:
     options.set_stats_dump_period_sec(0)
     options.set_skip_stats_update_on_db_open(True)
     options.set_bytes_per_sync(1024 * 1024)
-    # The manifest's space is laid aside 4 MB at a time (the default, here because it matters): a disk
-    # that fills up between a new file and its line in the manifest, and then a restart, would leave a
-    # manifest that names a file which RocksDB has removed again, and it would never open any more.
+    # The default, here because it counts: when a disk fills up, this space is there already, and it is
+    # not the manifest of all files that cannot be written.
     options.set_manifest_preallocation_size(MANIFEST_BYTES)
     return options
 
