@@ -46,8 +46,9 @@ test-compiled: build ## All tests, on the installed compiled package
 test-interpreted: $(VENV)/.requirements ## The tests that are not slow, on the source as it is
 	DSCACHE_EXPECT_COMPILED=0 PYTHONPATH=src $(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(ARGS)
 
-differential: build ## Compare with a real valkey-server, command by command
-	DSCACHE_EXPECT_COMPILED=1 $(BIN)/python -m pytest -m differential $(ARGS)
+differential: build ## Compare at length with a real valkey-server, command by command
+	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long \
+		$(BIN)/python -m pytest -m differential $(ARGS)
 
 bench: build ## The benchmarks, in full
 	$(BIN)/python -m bench $(ARGS)

@@ -146,7 +146,7 @@ def pair(ours: ServerProcess, theirs: tuple[str, int]) -> Iterator[Pair]:
     pair.close()
 
 
-@settings(max_examples=5000 if IS_LONG else 250, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2500 if IS_LONG else 250, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=sequences)
 def _compare(pair: Pair, sequence: list[Chunk]) -> None:
     pair.start_anew()

@@ -465,6 +465,20 @@ class EngineAgainstModel(RuleBasedStateMachine):
         if is_late:
             self.late.append(self.scripted.workers.results.pop())
 
+    @rule(which=st.integers(0, SESSIONS - 1), key=A_KEY, whole=st.booleans())
+    def read_late(self, which: int, key: bytes, whole: bool) -> None:
+        """A client asks for a key, and the thread that has read it falls asleep."""
+        session = self.idle(which)
+        if session is None:
+            return
+        words: Words = ["GET" if whole else "STRLEN", key]
+        self.send(session, Pending(session.keyspace.index, words), words)
+        workers = self.scripted.workers
+        self.scripted.be_quiet()
+        while workers.waiting_loads:
+            workers.run_load()
+        self.late += workers.hold_results()
+
     @rule(is_late=st.booleans())
     def finish_scan(self, is_late: bool) -> None:
         if self.scripted.workers.waiting_scans:

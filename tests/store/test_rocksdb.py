@@ -534,6 +534,7 @@ def test_a_compaction_that_does_not_come_holds_up_neither_readers_nor_a_shutdown
     for column in store._database.columns:
         column.set_options({"level0_file_num_compaction_trigger": "1000"})
     monkeypatch.setattr("dscache.store.database._STALL_TRIES", 3)
+    monkeypatch.setattr("dscache.store.database._MAX_FULL_MEMTABLES", 1000)
     committed, failed = commit_until_it_fails(store, 0, value_bytes=3000)
     with pytest.raises(StoreError, match="does not keep up"):
         store.catch_up()
