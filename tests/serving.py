@@ -116,7 +116,8 @@ class ServerProcess:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal."""
-        os.kill(self.pid, number)
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Wait until the process ends; its exit code."""

@@ -433,10 +433,13 @@ def test_an_epoch_that_was_cut_before_a_flush_still_saves_every_value(
     for number in range(300):
         scripted.run("SET", f"k{number}", number)
     scripted.cut()
-    scripted.run("FLUSHDB")
-    scripted.be_quiet()
+    scripted.start("FLUSHDB")
+    engine = scripted.engine
+    assert not engine.residency.reap(1.0, engine.flusher.encoding), "not yet"
     scripted.encode()
-    scripted.be_quiet()
+    while engine.residency.reap(1.0, engine.flusher.encoding):
+        pass
+    assert engine.residency.resident == 0, "they have been encoded"
     scripted.commit()
     assert len(on_disk(scripted)) == 300
     scripted.save()
