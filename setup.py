@@ -28,10 +28,16 @@ from setuptools.modified import newer_group
 SOURCE = Path("src/dscache")
 
 # Compiled: what a command passes through on its way. A room that does not exist yet is skipped.
-COMPILED_ROOMS = ("wire", "values", "cache", "engine", "commands", "log")
-COMPILED_MODULES = ("store/layout.py", "store/record.py", "server/connection.py")
+COMPILED_ROOMS = ("wire", "values", "cache", "engine", "commands", "log", "rdb")
+COMPILED_MODULES = (
+    "clock.py",
+    "store/batch.py",
+    "store/layout.py",
+    "store/record.py",
+    "server/connection.py",
+)
 # Interpreted, each for its reason:
-# - config, errors, clock: they run once, or are raised, or are the seam where a test puts its own;
+# - config, errors: they run once, or are raised, or are the seam where a test puts its own;
 #   compiled classes can be neither patched nor freely subclassed.
 # - the rest of store: it waits for the disk, in I/O threads, and subclasses the engine's classes.
 # - the rest of server: asyncio callbacks, once a connection or once a second; coroutines gain nothing.

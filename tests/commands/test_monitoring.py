@@ -117,14 +117,7 @@ def test_reset_forgets_the_named_kinds_or_all(driver: Driver) -> None:
 
 
 def test_a_command_that_takes_long_is_a_spike() -> None:
-    class SlowClock(ManualClock):
-        """Each look takes five milliseconds."""
-
-        def time(self) -> float:
-            self.advance(0.005)
-            return super().time()
-
-    driver = Driver(None, SlowClock())
+    driver = Driver(None, ManualClock(step=0.005))
     driver.engine.latency.threshold_ms = 4
     driver.run("KEYS", "*")
     driver.run("GET", "a")
