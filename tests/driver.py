@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+from audit import Audit
 from dscache.clock import Clock, ManualClock
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
@@ -46,7 +47,9 @@ class Driver:
         )
         apply_settings(self.engine)
         self.session = self.engine.new_session()
-        self._replies: dict[int, list[object]] = {}
+        self._audit = (
+            Audit(self.engine, self.store) if isinstance(self.store, MemoryStore) else None
+        )
 
     def turn_until(self, condition: object) -> None:
         """Give the engine turns until ``condition()`` is true; fails at the deadline."""
@@ -69,17 +72,26 @@ class Driver:
         """Execute a command without waiting; the list gets its reply when there is one."""
         session = session or self.session
         replies: list[object] = []
-        session.deliver = replies.append
+
+        def deliver(reply: object) -> None:
+            replies.append(reply)
+            session.reply_sent()
+
+        session.deliver = deliver
         args = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         reply = self.engine.execute(session, args)
         if reply is not SUSPENDED:
-            replies.append(reply)
+            deliver(reply)
         return replies
 
     def run(self, *words: str | bytes | int, session: Session | None = None) -> object:
         """Execute a command, waiting for the disk if it must; a Status or an error as bytes."""
+        if self._audit is not None:
+            self._audit.before()
         replies = self.start(*words, session=session)
         self.turn_until(lambda: bool(replies))
+        if self._audit is not None:
+            self._audit.after()
         reply = replies[0]
         if isinstance(reply, Status):
             return reply.text

@@ -20,7 +20,7 @@ from dscache.engine.session import Session
 from dscache.engine.settings import apply_settings
 from dscache.engine.waiting import SUSPENDED
 from dscache.errors import StoreError
-from dscache.store.base import Batch
+from dscache.store.batch import Batch
 from dscache.store.memory import MemoryStore
 from dscache.wire.reply import ErrorReply, Status
 

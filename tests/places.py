@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from driver import Driver
+from dscache.engine.notify import CLASS_OF
 from dscache.store.base import Store
 
 #: Before every command: nothing is done, or memory is emptied, or what is dirty is being saved.
@@ -27,6 +28,7 @@ class Client:
         self.driver.engine.core.listeners.append(self._note)
 
     def _note(self, database: int, event: bytes, key: bytes) -> None:
+        assert event in CLASS_OF, f"engine/notify.py does not know the event {event!r}"
         self.events.append((event, key))
 
     def __call__(self, *words: str | bytes | int) -> object:

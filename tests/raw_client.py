@@ -96,6 +96,10 @@ class RawClient:
         self.read()
         return b"".join(self._raw)
 
+    def raw_lines(self) -> list[bytes]:
+        """The bytes of the reply that was read last, in pieces."""
+        return self._raw
+
     def read_to_end(self) -> bytes:
         """All that comes until the server hangs up."""
         try:

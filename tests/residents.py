@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dscache.cache.entry import CLEAN, ENTRY_BYTES
 from dscache.engine.engine import Engine
-from dscache.values.base import size_of
+from dscache.values.base import Apart, Value, size_of
 
 
 def check_memory(engine: Engine) -> None:
@@ -40,7 +40,7 @@ def check_memory(engine: Engine) -> None:
 def check_quiet(engine: Engine) -> None:
     """Nothing waits, nothing is dirty: so nothing is pinned, counted twice or left behind."""
     check_memory(engine)
-    assert engine.room.waiting_clients == 0
+    assert all(session.wait is None for session in engine.sessions.values())
     assert engine.loader.in_progress == 0
     assert engine.residency.saving_bytes == 0
     for space in engine.residency.spaces:
@@ -50,7 +50,12 @@ def check_quiet(engine: Engine) -> None:
         assert space.unsettled == 0
         assert not space.loads
         assert set(space.indexed) <= set(space.entries)
+        assert set(space.field_due) <= set(space.entries)
         for entry in space.entries.values():
             assert entry.pins == 0
             assert entry.state == CLEAN
             assert space.indexed.get(entry.key, 0) == entry.expire_ms
+            if isinstance(entry.value, Value) and not isinstance(entry.value, Apart):
+                assert space.field_due.get(entry.key, 0) == entry.value.next_due_ms()
+            else:
+                assert entry.key not in space.field_due

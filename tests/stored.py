@@ -9,12 +9,15 @@ from dscache.store.base import DATA, EXPIRES, META, PAYLOADS
 from dscache.store.layout import (
     data_key,
     expiry_key,
+    field_generation,
     generation_of,
     split_data_key,
     split_expiry_key,
 )
 from dscache.store.memory import MemoryStore
 from dscache.store.record import decode_head
+from dscache.values.base import HASH
+from dscache.values.hash import decode_hash
 
 #: {key: (payload, due time in ms or 0)}
 Keys = dict[bytes, tuple[bytes, int]]
@@ -24,7 +27,8 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
     """What each database of ``store`` holds, after a check that all columns say the same:
 
     the catalog's counts are exact, nothing is left of any other generation, the expiry index has
-    exactly the keys that expire, and exactly the payloads that are apart are there.
+    exactly the keys that expire, and exactly the payloads that are apart are there. The index of
+    fields' due times has every hash with the earliest of its fields; it may have more.
     """
     record = store.columns[META].get(CATALOG_KEY)
     lines = [] if record is None else msgpack.unpackb(record)
@@ -32,6 +36,7 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
     databases: dict[int, Keys] = {database: {} for database in database_of.values()}
     due: set[bytes] = set()
     apart: set[bytes] = set()
+    field_due: set[bytes] = set()
     for stored, record in store.columns[DATA].items():
         generation = generation_of(stored)
         assert generation in database_of, f"{stored!r} belongs to no database"
@@ -47,9 +52,19 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
             payload = record[head.offset :]
         if head.expire_ms:
             due.add(expiry_key(generation, head.expire_ms, key))
+        if head.type_code == HASH:
+            due_ms = decode_hash(payload).next_due_ms()
+            if due_ms:
+                field_due.add(expiry_key(field_generation(generation), due_ms, key))
         databases[database_of[generation]][key] = (payload, head.expire_ms)
     assert set(store.columns[PAYLOADS]) == apart, "payloads and heads do not match"
-    index = set(store.columns[EXPIRES])
+    index = {stored for stored in store.columns[EXPIRES] if generation_of(stored) >= 0}
+    hints = set(store.columns[EXPIRES]) - index
+    assert hints >= field_due, f"the index of fields lacks {field_due - hints}"
+    for stored in hints:
+        assert any(generation_of(stored) == field_generation(one) for one in database_of), (
+            f"the hint {stored!r} belongs to no database"
+        )
     assert index == due, (
         f"the expiry index has {[split_expiry_key(one) for one in index - due]} too many "
         f"and lacks {[split_expiry_key(one) for one in due - index]}"

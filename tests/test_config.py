@@ -23,7 +23,14 @@ from dscache.config import (
     annotated_file,
     parse_overrides,
 )
-from dscache.config.directive import Boolean, BufferLimits, Choice, Percentiles, Words
+from dscache.config.directive import (
+    Boolean,
+    BufferLimits,
+    Choice,
+    EventClasses,
+    Percentiles,
+    Words,
+)
 from dscache.config.file import MAXIMUM_INCLUDE_DEPTH, REWRITE_MARKER
 from dscache.config.memory import available_memory_bytes
 from dscache.config.quoting import quoted, split_words
@@ -95,6 +102,16 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "client-output-buffer-limit": (
             "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
         ),
+        "hash-max-listpack-entries": "128",
+        "hash-max-listpack-value": "64",
+        "list-max-listpack-size": "-2",
+        "set-max-intset-entries": "512",
+        "set-max-listpack-entries": "128",
+        "set-max-listpack-value": "64",
+        "zset-max-listpack-entries": "128",
+        "zset-max-listpack-value": "64",
+        "stream-node-max-entries": "100",
+        "hll-sparse-max-bytes": "3000",
         "hz": "10",
         "active-expire-effort": "1",
         "shutdown-timeout": "10",
@@ -105,6 +122,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "latency-monitor-threshold": "0",
         "latency-tracking": "yes",
         "latency-tracking-info-percentiles": "50 99 99.9",
+        "notify-keyspace-events": "",
     }
 
 
@@ -315,6 +333,9 @@ def some_value(directive: Directive[object]) -> st.SearchStrategy[object]:
             return st.lists(numbers, max_size=5).map(tuple)
         case BufferLimits():
             return st.builds(OutputLimits, limits, limits, limits)
+        case EventClasses():
+            # Without n: CONFIG GET does not show it beside A.
+            return st.text("g$lshzxetdKEm").map(lambda text: directive.parse([text], ""))
     kind = type(directive).__name__
     if kind == "Text":
         return texts.filter(lambda text: bool(text) or directive is not Config.dir)
@@ -339,6 +360,24 @@ def test_what_config_get_shows_and_what_a_file_holds_reads_back_as_the_same_valu
         assert "\n" not in line
         from_file = directive.parse(words, from_file)
     assert from_file == value
+
+
+def test_event_classes_are_shown_as_redis_shows_them() -> None:
+    directive = Config.notify_keyspace_events
+    for text, shown, filed in (
+        ("", "", '""'),
+        ("KEA", "AKE", "AKE"),
+        ("mEx$", "$xEm", "$xEm"),
+        ("xx$nK", "$xnK", "$xnK"),
+        ("dtezxhsl$gK", "AK", "AK"),
+        ("AKn", "AK", "AnK"),
+    ):
+        value = directive.parse([text], "")
+        assert directive.render(value) == shown
+        assert directive.lines(value) == [f"notify-keyspace-events {filed}"]
+    for wrong in ("q", "KEAq", "K E"):
+        with pytest.raises(ConfigError, match="Invalid event class character"):
+            directive.parse([wrong], "")
 
 
 # Quoting
@@ -867,3 +906,18 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 
 def test_without_a_file_there_is_nothing_to_rewrite() -> None:
     assert error_of(Config().rewrite) == "ERR The server is running without a config file"
+
+
+def test_an_older_name_of_a_directive_is_understood_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "dscache.conf"
+    path.write_text("hash-max-ziplist-entries 7\n")
+    config = Config.from_arguments(str(path), [("dir", [str(tmp_path)])])
+    assert config.hash_max_listpack_entries == 7
+    match = fnmatchcase
+    assert config.get_matching(["hash-max-ziplist-entries"], match) == {
+        "hash-max-ziplist-entries": "7"
+    }
+    config.set_many([("Hash-Max-Ziplist-Entries", "9")])
+    config.rewrite()
+    assert "hash-max-listpack-entries 9\n" in path.read_text()
+    assert "ziplist" not in path.read_text()

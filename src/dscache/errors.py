@@ -53,3 +53,7 @@ class StoreFormatError(StoreError):
 
 class StoreDamagedError(StoreError):
     """What is on disk contradicts itself; nothing was changed."""
+
+
+class RdbError(DscacheError):
+    """Bytes are not a value as Redis serialises it; the text says what is wrong with them."""

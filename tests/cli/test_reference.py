@@ -6,6 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from dscache.cli.redis_commands import REDIS_COMMANDS, REMARKS, explained, reason_for
 from dscache.cli.reference import FILES, reference, render_commands, render_configuration
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
@@ -20,6 +21,27 @@ def test_every_command_has_its_place() -> None:
         is_only_a_parent = command.subcommands and not command.flags
         if not is_only_a_parent:
             assert f"\n### {command.name.replace('|', ' ').upper()}\n" in text, command.name
+
+
+def test_every_command_of_redis_is_there_or_explained_and_never_both() -> None:
+    text = render_commands()
+    ours = {command.name for command in build_table(all_registries()).all()}
+    for name in REDIS_COMMANDS:
+        if name in ours:
+            assert reason_for(name) is None, f"{name} is there now: it needs no explanation"
+        else:
+            assert reason_for(name) is not None, f"{name} is neither there nor explained"
+        assert text.count(f"\n| `{name.replace('|', ' ').upper()}` |") == 1
+    assert set(explained()) <= set(REDIS_COMMANDS)
+    assert set(REMARKS) <= ours
+
+
+def test_every_command_of_ours_is_one_of_redis_or_our_own() -> None:
+    for command in build_table(all_registries()).all():
+        if command.name.partition("|")[0] == "cache":
+            assert command.name not in REDIS_COMMANDS
+        else:
+            assert command.since == REDIS_COMMANDS.get(command.name), command.name
 
 
 def test_every_directive_has_its_place() -> None:

@@ -39,7 +39,7 @@ def test_get_answers_directives_by_name_and_by_pattern(driver: Driver) -> None:
     }
     everything = driver.run("CONFIG", "GET", "*")
     assert isinstance(everything, dict)
-    assert len(everything) == len(Config.directives())
+    assert everything.keys() >= {one.name.encode() for one in Config.directives()}
 
 
 def test_patterns_match_whatever_the_case(driver: Driver) -> None:

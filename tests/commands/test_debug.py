@@ -170,4 +170,30 @@ def test_help_names_what_there_is(driver: Driver) -> None:
     assert isinstance(lines, list)
     assert all(isinstance(line, Status) for line in lines)
     names = {line.text.split(b" ")[0] for line in lines[1:] if not line.text.startswith(b" ")}
-    assert names == {b"HELP", b"OBJECT", b"RELOAD", b"SET-ACTIVE-EXPIRE", b"SLEEP"}
+    assert names == {
+        b"DIGEST-VALUE",
+        b"HELP",
+        b"OBJECT",
+        b"RELOAD",
+        b"SET-ACTIVE-EXPIRE",
+        b"SLEEP",
+    }
+
+
+def test_digests_tell_values_apart_and_not_their_order(driver: Driver) -> None:
+    driver.run("SADD", "a", "1", "2", "x")
+    driver.run("SADD", "b", "x", "2", "1")
+    driver.run("RPUSH", "c", "1", "2", "x")
+    driver.run("HSET", "d", "f", "1", "g", "2")
+    driver.run("HSET", "e", "g", "2", "f", "1")
+    driver.run("ZADD", "f", "1", "m", "2.5", "n")
+    driver.run("SET", "g", "text")
+    driver.evict_all()
+    reply = driver.run("DEBUG", "DIGEST-VALUE", *"abcdefg", "none")
+    assert isinstance(reply, list)
+    digests = [one.text for one in reply]
+    assert digests[0] == digests[1]
+    assert digests[3] == digests[4]
+    assert len(set(digests)) == 6
+    assert digests[-1] == b"0" * 40
+    assert driver.run("DEBUG", "DIGEST-VALUE") == []

@@ -146,6 +146,24 @@ def test_scan_filters_by_pattern_and_type(client: Client) -> None:
     assert scan_all(client, "TYPE", "string", "MATCH", "b*", "COUNT", "1") == [b"b1"]
 
 
+@pytest.mark.parametrize("size", [1, 3000])
+def test_scan_knows_every_type_by_its_name_in_any_case(client: Client, size: int) -> None:
+    words = [f"word{number}" for number in range(size)]
+    client("SET", "string", "".join(words))
+    client("RPUSH", "list", *words)
+    client("SADD", "set", *words)
+    client("ZADD", "zset", *(word for name in words for word in ("1", name)))
+    client("HSET", "hash", *(word for name in words for word in (name, "value")))
+    client("XADD", "stream", "*", *(word for name in words for word in (name, "value")))
+    for name in ("string", "list", "set", "zset", "hash", "stream"):
+        assert client("TYPE", name) == name.encode()
+        for written in (name, name.upper(), name.title()):
+            assert scan_all(client, "TYPE", written) == [name.encode()]
+    for unknown in ("none", "", "sets", "module"):
+        assert scan_all(client, "TYPE", unknown) == []
+    assert scan_all(client, "TYPE", "set", "TYPE", "hash") == [b"hash"]
+
+
 def test_scan_leaves_out_expired_keys(client: Client) -> None:
     now_ms = client.now_ms()
     put(client.driver, b"a", b"b")
@@ -518,3 +536,18 @@ def test_dbsize_is_that_of_the_database(client: Client) -> None:
     assert client("DBSIZE") == 0
     client("COPY", "a", "b")
     assert client("DBSIZE") == 0
+
+
+def test_scan_lets_expire_what_it_meets_in_memory(driver: Driver) -> None:
+    driver.engine.expiry.enabled = False
+    for number in range(20):
+        driver.run("SET", f"key{number}", "v")
+    driver.flush()
+    driver.run("PEXPIRE", "key3", 10)
+    driver.flush()
+    driver.run("PEXPIRE", "key4", 10)
+    driver.advance(1)
+    reply = driver.run("SCAN", 0, "COUNT", 100)
+    assert isinstance(reply, list)
+    assert len(reply[1]) == 18
+    assert driver.run("DBSIZE") == 18

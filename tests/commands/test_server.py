@@ -9,7 +9,7 @@ import pytest
 
 from driver import Driver
 from dscache.errors import DscacheError, StoreError
-from dscache.store.base import Batch
+from dscache.store.batch import Batch
 from dscache.store.memory import MemoryStore
 from dscache.wire.reply import NO_REPLY
 

@@ -11,6 +11,15 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from differential import (
+    bits_sequences,
+    dump_sequences,
+    hash_sequences,
+    list_sequences,
+    set_sequences,
+    stream_sequences,
+    zset_sequences,
+)
 from raw_client import Word
 
 Command = tuple[Word, ...]
@@ -197,16 +206,21 @@ def _mistake(draw: st.DrawFn) -> Command:
 
 
 # Databases are emptied and swapped rarely, or there would never be anything in them.
-_command = st.one_of(
+_mixed = st.one_of(
     *[_strings] * 8, *[_keys] * 6, *[_transactions] * 2, _mistake(), _databases, _connection
 )
 
-_chunk = st.builds(
-    Chunk,
-    disk=st.sampled_from([LEAVE, LEAVE, FLUSH, EVICT, EVICT, RELOAD]),
-    client=st.integers(0, 1),
-    commands=st.lists(_command, min_size=1, max_size=12),
-)
+#: What is compared, by the name of its group.
+GROUPS: Final[dict[str, st.SearchStrategy[Command]]] = {
+    "strings and keys": _mixed,
+    "bits": bits_sequences.commands,
+    "dump": dump_sequences.commands,
+    "hashes": hash_sequences.commands,
+    "lists": list_sequences.commands,
+    "sets": set_sequences.commands,
+    "sorted sets": zset_sequences.commands,
+    "streams": stream_sequences.commands,
+}
 
 
 def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
@@ -233,4 +247,14 @@ def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
     return kept
 
 
-sequences: Final = st.lists(_chunk, min_size=1, max_size=12).map(_without_nesting)
+def sequences_of(group: str) -> st.SearchStrategy[list[Chunk]]:
+    """Sequences of chunks of a group's commands, and a few others."""
+    own = GROUPS[group]
+    command = own if own is _mixed else st.one_of(*[own] * 6, _keys, _transactions)
+    chunk = st.builds(
+        Chunk,
+        disk=st.sampled_from([LEAVE, LEAVE, FLUSH, EVICT, EVICT, RELOAD]),
+        client=st.integers(0, 1),
+        commands=st.lists(command, min_size=1, max_size=12),
+    )
+    return st.lists(chunk, min_size=1, max_size=12).map(_without_nesting)

@@ -259,7 +259,7 @@ def test_a_client_that_leaves_while_it_waits_leaves_the_queue() -> None:
     assert scripted.engine.room.writers_waiting == 1
     scripted.engine.end_session(writer)
     assert scripted.engine.room.writers_waiting == 0
-    assert scripted.engine.room.waiting_clients == 0
+    assert all(session.wait is None for session in scripted.engine.sessions.values())
 
 
 def test_a_command_that_waited_for_room_still_preloads_all_its_keys() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dscache.store.base import COLUMN_NAMES, DATA, EXPIRES, META, PAYLOADS, Batch, Store
+from dscache.store.base import COLUMN_NAMES, DATA, EXPIRES, META, PAYLOADS, Store
+from dscache.store.batch import Batch
 from dscache.store.memory import MemoryStore
 from dscache.store.rocksdb import RocksStore
 

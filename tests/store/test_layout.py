@@ -108,3 +108,15 @@ def test_the_range_of_a_generation_holds_all_of_it_and_nothing_else(
     begin, end = layout.generation_range(generation)
     for stored in (layout.data_key(other, key), layout.expiry_key(other, due_ms, key)):
         assert (begin <= stored < end) == (other == generation)
+
+
+@given(generations, generations, keys, due_times)
+def test_the_index_of_fields_lies_behind_all_else_by_generation(
+    generation: int, other: int, key: bytes, due_ms: int
+) -> None:
+    stored = layout.expiry_key(layout.field_generation(other), due_ms, key)
+    assert stored > layout.expiry_key(generation, due_ms, key)
+    assert layout.generation_of(stored) == layout.field_generation(other) < 0
+    assert layout.split_expiry_key(stored) == (due_ms, key)
+    begin, end = layout.generation_range(layout.field_generation(generation))
+    assert (begin <= stored < end) == (other == generation)

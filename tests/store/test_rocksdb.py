@@ -19,7 +19,8 @@ from random import Random
 import pytest
 
 from dscache.errors import StoreDamagedError, StoreError, StoreFormatError, StoreLockedError
-from dscache.store.base import DATA, META, Batch
+from dscache.store.base import DATA, META
+from dscache.store.batch import Batch
 from dscache.store.database import Database, Stalled
 from dscache.store.journal import Operation
 from dscache.store.rocksdb import RocksStore
@@ -245,7 +246,8 @@ def crash(directory: Path, *batches: Batch) -> None:
 COMMITTER = """
 import sys
 from pathlib import Path
-from dscache.store.base import DATA, META, Batch
+from dscache.store.base import DATA, META
+from dscache.store.batch import Batch
 from dscache.store.rocksdb import RocksStore
 store = RocksStore(Path(sys.argv[1]), 0)
 number = int((store.read_many(META, [b"last"])[0] or b"0"))

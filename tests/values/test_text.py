@@ -39,7 +39,7 @@ def test_overwriting_a_text_does_what_it_does_to_bytes(
         text.overwrite(offset, data)
         expected = model(expected, offset, data)
         assert text.encode() == expected
-        assert text.length() == len(expected)
+        assert text.count() == len(expected)
 
 
 @given(st.binary(max_size=40), st.integers(0, 60), st.binary(max_size=20))
@@ -77,7 +77,7 @@ def test_the_size_of_a_text_is_what_its_buffer_has_allocated() -> None:
     text = Text(b"")
     total = 0
     for _ in range(2000):
-        text.overwrite(text.length(), b"0123456789")
+        text.overwrite(text.count(), b"0123456789")
         total += 10
         assert total + sys.getsizeof(bytearray()) <= size_of(text) <= total * 1.25 + 200
 

@@ -9,8 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dscache.wire.encoder import ReplyWriter, format_double
-from dscache.wire.reply import NO_REPLY, NULL_ARRAY, OK, ErrorReply, Push, Status, Verbatim
+from dscache.wire.encoder import ReplyWriter, encoded_message, format_double
+from dscache.wire.reply import (
+    NO_REPLY,
+    NULL_ARRAY,
+    OK,
+    ErrorReply,
+    Grouped,
+    Pairs,
+    Push,
+    Several,
+    Status,
+    Verbatim,
+)
 
 
 def encode(value: object, resp: int) -> bytes:
@@ -48,6 +59,8 @@ def encode(value: object, resp: int) -> bytes:
         ({}, b"*0\r\n", b"%0\r\n"),
         ({b"a": 1}, b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
         ({b"a"}, b"*1\r\n$1\r\na\r\n", b"~1\r\n$1\r\na\r\n"),
+        (Pairs([(b"a", 1)]), b"*2\r\n$1\r\na\r\n:1\r\n", b"*1\r\n*2\r\n$1\r\na\r\n:1\r\n"),
+        (Grouped([(b"a", 1)]), b"*1\r\n*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
         (frozenset({b"a"}), b"*1\r\n$1\r\na\r\n", b"~1\r\n$1\r\na\r\n"),
         (OK, b"+OK\r\n", b"+OK\r\n"),
         (Status(b"Background saving started"), *[b"+Background saving started\r\n"] * 2),
@@ -55,6 +68,15 @@ def encode(value: object, resp: int) -> bytes:
         (Verbatim(b"a:1\r\n"), b"$5\r\na:1\r\n\r\n", b"=9\r\ntxt:a:1\r\n\r\n"),
         (Verbatim(b"# a", b"mkd"), b"$3\r\n# a\r\n", b"=7\r\nmkd:# a\r\n"),
         (Push([b"message", 1]), *[b"%c2\r\n$7\r\nmessage\r\n:1\r\n" % kind for kind in b"*>"]),
+        (
+            encoded_message([b"message", b"c", b""]),
+            *[b"%c3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$0\r\n\r\n" % kind for kind in b"*>"],
+        ),
+        (
+            Several([Push([b"a"]), Push([None])]),
+            b"*1\r\n$1\r\na\r\n*1\r\n$-1\r\n",
+            b">1\r\n$1\r\na\r\n>1\r\n_\r\n",
+        ),
         (NO_REPLY, b"", b""),
         (
             [None, NULL_ARRAY, True, 0.5, {b"k": [{b"s"}, None]}],

@@ -43,10 +43,11 @@ from dscache.cache.entry import (
 from dscache.cache.residency import Residency
 from dscache.cache.space import Space
 from dscache.errors import DscacheError, StoreError
-from dscache.store.base import DATA, EXPIRES, META, PAYLOADS, Batch, Store
-from dscache.store.layout import data_key, expiry_key, generation_range
+from dscache.store.base import DATA, EXPIRES, META, PAYLOADS, Store
+from dscache.store.batch import Batch
+from dscache.store.layout import data_key, expiry_key, field_generation, generation_range
 from dscache.store.record import INLINE_PAYLOAD_BYTES, decode_head, encode_head, encode_record
-from dscache.values.base import Apart, type_code_of
+from dscache.values.base import Apart, Value, type_code_of
 from dscache.values.codec import encode_value
 
 # Entries handled between two looks at the clock.
@@ -103,17 +104,28 @@ class Epoch:
     """One epoch on its way to the disk."""
 
     def __init__(
-        self, number: int, entries: list[Entry], retired: list[Space], tally: list[SpaceTally]
+        self,
+        number: int,
+        entries: list[Entry],
+        retired: list[Space],
+        forgotten: list[bytes],
+        tally: list[SpaceTally],
     ) -> None:
         self.number: Final = number
         self.entries: Final = entries
         self.retired: Final = retired
+        #: Records of the index of fields' due times that are true of no key.
+        self.forgotten: Final = forgotten
         #: The database table at the cut.
         self.tally: Final = tally
         self.batch: Final = Batch()
         self.unsettled: Final[list[Unsettled]] = []
         #: The earliest due time that it puts into the expiry index.
         self.earliest_due_ms: i64 = NEVER_MS
+        #: The earliest that it puts into the index of fields' due times.
+        self.earliest_field_due_ms: i64 = NEVER_MS
+        #: Changes that were ever made until the cut.
+        self.changes: i64 = 0
         #: Entries handled so far by the step that is under way.
         self.done: i64 = 0
         self.seconds = 0.0
@@ -155,6 +167,7 @@ class Flusher:
         self._saving_colour: u8 = ODD
         self._dirty: list[Entry] = []
         self._retired: list[Space] = []
+        self._forgotten: list[bytes] = []
         self._epoch: Epoch | None = None
         # Which step ``work`` goes on with, if any.
         self._encoding = False
@@ -175,6 +188,8 @@ class Flusher:
         self.retry_at: float = 0.0
         # Figures for INFO.
         self.epochs: int = 0
+        self._changes: i64 = 0
+        self._saved_changes: i64 = 0
         self.last_commit_seconds: float = 0.0
         self.last_commit_keys: int = 0
         self.last_commit_ms: int = 0
@@ -196,6 +211,7 @@ class Flusher:
 
         ``grown_bytes`` is what the change added to its accounted size.
         """
+        self._changes += 1
         state = entry.state
         if state == self._dirty_colour or state == RE_DIRTY:
             self.dirty_bytes += grown_bytes
@@ -216,6 +232,11 @@ class Flusher:
             space.retired_in = self.last_cut + 1
         self._retired.extend(retired)
 
+    def forget_index(self, stored_key: bytes) -> None:
+        """Delete ``stored_key`` of the expiry column, which is a hint that is true of no key."""
+        self._note_change()
+        self._forgotten.append(stored_key)
+
     def _note_change(self) -> None:
         if self._oldest_dirty == 0.0:
             self._oldest_dirty = time.perf_counter()
@@ -228,6 +249,11 @@ class Flusher:
     def dirty_count(self) -> int:
         """Entries that changed since the last cut."""
         return len(self._dirty)
+
+    @property
+    def unsaved_changes(self) -> int:
+        """Changes that are not on disk, those of one key that changed several times included."""
+        return int(self._changes - self._saved_changes)
 
     @property
     def saving_count(self) -> int:
@@ -272,17 +298,23 @@ class Flusher:
     # Epochs
 
     def cut(self) -> None:
-        """End the epoch: what is dirty is saving from now on. O(databases).
+        """End the epoch: what is dirty is saving from now on. O(databases + forgotten hints).
 
         Must be called between two commands, when none is being saved and something is dirty.
         """
         assert self._epoch is None
         assert self.has_dirty
         self.last_cut += 1
-        self._epoch = Epoch(self.last_cut, self._dirty, self._retired, self._catalog.tally())
+        self._epoch = Epoch(
+            self.last_cut, self._dirty, self._retired, self._forgotten, self._catalog.tally()
+        )
+        for stored_key in self._forgotten:
+            self._epoch.batch.delete(EXPIRES, stored_key)
         self._epoch.seconds = time.perf_counter()
+        self._epoch.changes = self._changes
         self._dirty = []
         self._retired = []
+        self._forgotten = []
         self._dirty_colour, self._saving_colour = self._saving_colour, self._dirty_colour
         self.dirty_bytes = 0
         self._oldest_dirty = 0.0
@@ -358,6 +390,8 @@ class Flusher:
             if indexed_ms != 0 and indexed_ms != expire_ms:
                 batch.delete(EXPIRES, expiry_key(space.generation, indexed_ms, key))
         value = entry.value
+        if space.field_due or isinstance(value, Value):
+            self._index_fields(epoch, space, key, value)
         if value is None:
             if on_disk != ON_DISK_ABSENT:
                 batch.delete(DATA, stored_key)
@@ -388,6 +422,24 @@ class Flusher:
             batch.put(PAYLOADS, stored_key, payload)
             entry.on_disk = ON_DISK_APART
 
+    def _index_fields(self, epoch: Epoch, space: Space, key: bytes, value: object) -> None:
+        """Let the index of fields' due times say what ``value``, which is being saved, says."""
+        if isinstance(value, Apart):
+            # Its fields are as they were.
+            return
+        due_ms: i64 = value.next_due_ms() if isinstance(value, Value) else 0
+        indexed_ms: i64 = space.field_due.pop(key, 0)
+        generation = field_generation(space.generation)
+        if indexed_ms != 0 and indexed_ms != due_ms:
+            epoch.batch.delete(EXPIRES, expiry_key(generation, indexed_ms, key))
+        if due_ms == 0:
+            return
+        if indexed_ms != due_ms:
+            epoch.batch.put(EXPIRES, expiry_key(generation, due_ms, key), b"")
+            if due_ms < epoch.earliest_field_due_ms:
+                epoch.earliest_field_due_ms = due_ms
+        space.field_due[key] = due_ms
+
     # In the commit thread
 
     def _save(self, epoch: Epoch) -> None:
@@ -399,6 +451,8 @@ class Flusher:
                 begin, end = generation_range(space.generation)
                 for column in (DATA, EXPIRES, PAYLOADS):
                     epoch.batch.delete_range(column, begin, end)
+                begin, end = generation_range(field_generation(space.generation))
+                epoch.batch.delete_range(EXPIRES, begin, end)
             epoch.batch.put(META, CATALOG_KEY, encode_catalog(epoch.tally))
             self._store.commit(epoch.batch)
         except DscacheError as error:
@@ -524,6 +578,7 @@ class Flusher:
         self._residency.saving_bytes = 0
         self._epoch = None
         self.epochs += 1
+        self._saved_changes = epoch.changes
         self.last_commit_ms = int(time.time() * 1000)
         self.last_commit_seconds = time.perf_counter() - epoch.seconds
         self.last_commit_keys = len(epoch.entries)
@@ -549,6 +604,9 @@ class Flusher:
                 space = self._residency.space_of(entry)
                 if space.indexed:
                     space.indexed.pop(entry.key, None)
+                if space.field_due:
+                    # What was on disk before stays as a hint, if this epoch would have deleted it.
+                    space.field_due.pop(entry.key, None)
         if not epoch.settled:
             for one in epoch.unsettled:
                 unknown = one.space.entries.get(one.key)
@@ -557,6 +615,7 @@ class Flusher:
         # Those not changed since go first: theirs are the older changes.
         self._dirty = again + self._dirty
         self._retired = epoch.retired + self._retired
+        self._forgotten = epoch.forgotten + self._forgotten
         self._residency.saving_bytes = 0
         self._epoch = None
         self._finishing = False

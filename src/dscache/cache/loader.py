@@ -32,7 +32,7 @@ from dscache.errors import DscacheError, StoreDamagedError
 from dscache.store.base import DATA, PAYLOADS, Store
 from dscache.store.layout import data_key
 from dscache.store.record import Head, decode_head
-from dscache.values.base import Apart
+from dscache.values.base import Apart, Value
 from dscache.values.codec import decode_value
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ class Loader:
                 entry.on_disk = ON_DISK_APART if head.apart else ON_DISK_INLINE
                 entry.expire_ms = head.expire_ms
                 entry.value = load.value
+                entry.frequency = self._residency.policy.first_frequency()
                 self._residency.resident += 1
                 if head.expire_ms:
                     space.indexed[load.key] = head.expire_ms
@@ -213,6 +214,11 @@ class Loader:
             entry.value = load.value
         else:
             return entry
+        value = entry.value
+        if isinstance(value, Value):
+            due_ms = value.next_due_ms()
+            if due_ms != 0:
+                space.field_due[load.key] = due_ms
         self._residency.charge(entry)
         return entry
 

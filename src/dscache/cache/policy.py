@@ -15,7 +15,7 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from dscache.cache.entry import Entry
 from dscache.cache.queue import EntryQueue
@@ -39,6 +39,10 @@ class Policy:
     def holds(self, entry: Entry) -> bool:
         """Whether ``entry`` is in the policy."""
         return entry.older is not None
+
+    def first_frequency(self) -> u8:
+        """``Entry.frequency`` of an entry that has just got a value."""
+        return 0
 
     def victim(self) -> Entry | None:
         """The entry to evict, already taken out of the policy; None if there is none."""

@@ -81,11 +81,12 @@ class Residency:
             moving.append(entry)
             entry = old.victim()
         # Also those that are not in the old policy now (dirty, pinned): its marks would mean
-        # something else to the new one, which would never admit them.
+        # something else to the new one, which would never admit them, or never let them go.
         for space in self.spaces:
             if space is not None:
                 for entry in space.entries.values():
                     entry.queue = 0
+                    entry.frequency = 0
         for entry in moving:
             policy.admit(entry)
 
@@ -229,4 +230,6 @@ class Residency:
         del space.entries[entry.key]
         if space.indexed:
             space.indexed.pop(entry.key, None)
+        if space.field_due:
+            space.field_due.pop(entry.key, None)
         self._forget(entry)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from librt.random import random, randrange
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from dscache.cache.entry import Entry
 from dscache.cache.policy import Policy
@@ -127,6 +127,9 @@ class Lfu(Sampling):
         if entry.queue == _UNLISTED and entry.frequency < _NEW_FREQUENCY:
             entry.frequency = _NEW_FREQUENCY
         super().admit(entry)
+
+    def first_frequency(self) -> u8:
+        return _NEW_FREQUENCY
 
     def hit(self, entry: Entry) -> None:
         frequency = int(entry.frequency)

@@ -30,6 +30,11 @@ class Space:
         self.loads: dict[bytes, Load] = {}
         #: Due times as the expiry index on disk has them, for the resident keys that it has.
         self.indexed: dict[bytes, int] = {}
+        #: The same for the index of fields' due times: for the values in memory that it has, the due
+        #: time under which it has them. (It may have others, of keys that were changed without being
+        #: loaded: those records are hints, and ``engine.field_expiry`` has them deleted when they
+        #: are due.)
+        self.field_due: dict[bytes, int] = {}
         #: Number of keys, and of keys that expire, in memory and on disk together. A key that was
         #: written without looking counts as new until its epoch is committed.
         self.keys: i64 = 0

@@ -19,6 +19,8 @@ FOR_SCAN: Final = "scan"
 FOR_ROOM: Final = "memory"
 FOR_COMMIT: Final = "flush"
 FOR_PAUSE: Final = "pause"
+#: A key to change (BLPOP and its like).
+FOR_CHANGE: Final = "blocked"
 
 
 class Wait:

@@ -19,6 +19,7 @@ from typing import Final
 
 import click
 
+from dscache.cli.redis_commands import NOT_YET, REDIS_COMMANDS, REMARKS, reason_for
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.config import Config, annotated_file
@@ -112,7 +113,32 @@ def render_commands() -> str:
                 lines += _command_lines(command)
             for subcommand in command.subcommands.values():
                 lines += _command_lines(subcommand)
+    lines += _redis_lines({command.name for command in table.all()})
     return _text(lines)
+
+
+def _redis_lines(ours: set[str]) -> list[str]:
+    """All commands of Redis, and which of them are among ``ours``."""
+    lines = [
+        "",
+        "## Redis's commands",
+        "",
+        (
+            f"All commands and subcommands of Redis {REDIS_VERSION} and 8.0, without those of modules."
+            f" *{NOT_YET.capitalize()}* means that it will come; what will not has the reason beside it."
+        ),
+        "",
+        "| command | since | in dscache |",
+        "|---|---|---|",
+    ]
+    for name in sorted(REDIS_COMMANDS):
+        answer = reason_for(name)
+        if name in ours:
+            answer = f"yes: {REMARKS[name]}" if name in REMARKS else "yes"
+        assert answer is not None, f"{name} is neither there nor explained in redis_commands"
+        shown = name.replace("|", " ").upper()
+        lines.append(f"| `{shown}` | {REDIS_COMMANDS[name]} | {answer} |")
+    return lines
 
 
 def _command_lines(command: Command) -> list[str]:

@@ -21,9 +21,10 @@ registry: Final = Registry("connection", "connection")
 
 _ANYTIME: Final = NOSCRIPT | LOADING | STALE
 
-#: All clients that there are so far are of the first type.
-_TYPES: Final = (b"normal", b"master", b"replica", b"slave", b"pubsub")
-_OUR_TYPE: Final = b"normal"
+_NORMAL: Final = b"normal"
+_PUBSUB: Final = b"pubsub"
+#: There are clients of the first two types only.
+_TYPES: Final = (_NORMAL, _PUBSUB, b"master", b"replica", b"slave")
 
 
 @registry.command("CLIENT", arity=-2, flags=0, since="2.4.0", complexity="Depends on subcommand.")
@@ -58,14 +59,18 @@ def client_list(session: Session, args: list[bytes]) -> object:
     chosen = list(sessions.values())
     option = args[2].lower() if len(args) > 2 else b""
     if option == b"type" and len(args) == 4:
-        if _client_type(args[3]) != _OUR_TYPE:
-            chosen = []
+        wanted = _client_type(args[3])
+        chosen = [one for one in chosen if _type_of(one) == wanted]
     elif option == b"id" and len(args) > 3:
         numbers = [integer(arg, b"ERR Invalid client ID") for arg in args[3:]]
         chosen = [sessions[number] for number in numbers if number in sessions]
     elif len(args) > 2:
         raise syntax_error()
     return Verbatim(b"".join([_line(one, session, args) for one in chosen]))
+
+
+def _type_of(session: Session) -> bytes:
+    return _PUBSUB if session.is_subscriber else _NORMAL
 
 
 def _client_type(text: bytes) -> bytes:
@@ -104,12 +109,15 @@ def _line(session: Session, caller: Session, args: list[bytes]) -> bytes:
     if session.file_descriptor >= 0:
         events = "rw" if output_bytes else "r"
     command = session.last_command
+    pubsub = caller.engine.pubsub
     fields = (
         f"id={session.number} addr={session.address} laddr={session.local_address}"
         f" fd={session.file_descriptor} name={session.name.decode()}"
         f" age={_whole_seconds(now - session.connected_at)}"
         f" idle={_whole_seconds(now - session.last_active)}"
-        f" flags={_flags(session, caller)} db={session.keyspace.index} sub=0 psub=0 ssub=0"
+        f" flags={_flags(session, caller)} db={session.keyspace.index}"
+        f" sub={pubsub.channels.count_of(session)} psub={pubsub.patterns.count_of(session)}"
+        f" ssub={pubsub.shard_channels.count_of(session)}"
         f" multi={queued} watch={len(session.watched)}"
         f" qbuf={query_bytes} qbuf-free=0 argv-mem={args_bytes} multi-mem={queued_bytes}"
         f" rbs=0 rbp=0 obl=0 oll={1 if output_bytes else 0} omem={output_bytes}"
@@ -131,6 +139,8 @@ def _flags(session: Session, caller: Session) -> str:
     letters = ""
     if session.is_monitor:
         letters += "O"
+    if session.is_subscriber:
+        letters += "P"
     if session.transaction is not None:
         letters += "x"
     if session.wait is not None and session is not caller:
@@ -305,6 +315,15 @@ def _is_on(text: bytes) -> bool:
 # Acting on others
 
 
+def _wrong_use(args: list[bytes]) -> CommandError:
+    """For more arguments than a subcommand takes."""
+    return CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '"
+        + args[1]
+        + b"'. Try CLIENT HELP."
+    )
+
+
 class _Filter:
     """Which clients CLIENT KILL is about: those that fit everything that was said."""
 
@@ -348,7 +367,7 @@ class _Filter:
         return not (
             (self.skip_me and session is caller)
             or (self.number and session.number != self.number)
-            or (self.client_type and self.client_type != _OUR_TYPE)
+            or (self.client_type and self.client_type != _type_of(session))
             or (self.address is not None and session.address.encode() != self.address)
             or (
                 self.local_address is not None
@@ -400,6 +419,31 @@ def client_kill(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
+    "UNBLOCK client-id [TIMEOUT | ERROR]",
+    parent="client",
+    arity=-3,
+    flags=_ANYTIME | ADMIN,
+    since="5.0.0",
+    complexity="O(log N) where N is the number of client connections",
+)
+def client_unblock(session: Session, args: list[bytes]) -> object:
+    """Ends the waiting of a client in a blocking command, as its timeout would or with an error."""
+    if len(args) > 4:
+        raise _wrong_use(args)
+    mode = args[3].lower() if len(args) == 4 else b"timeout"
+    if mode not in (b"timeout", b"error"):
+        raise CommandError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    engine = session.engine
+    blocked = engine.sessions.get(integer(args[2]))
+    if blocked is None:
+        return 0
+    error = None
+    if mode == b"error":
+        error = CommandError(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+    return int(engine.room.unblock(blocked, error))
+
+
+@registry.command(
     "PAUSE timeout [WRITE | ALL]",
     parent="client",
     arity=-3,
@@ -411,11 +455,7 @@ def client_kill(session: Session, args: list[bytes]) -> object:
 def client_pause(session: Session, args: list[bytes]) -> object:
     """Holds back all commands, or those that write, for some milliseconds."""
     if len(args) > 4:
-        raise CommandError(
-            b"ERR unknown subcommand or wrong number of arguments for '"
-            + args[1]
-            + b"'. Try CLIENT HELP."
-        )
+        raise _wrong_use(args)
     mode = args[3].lower() if len(args) == 4 else b"all"
     if mode not in (b"write", b"all"):
         raise CommandError(b"ERR CLIENT PAUSE mode must be WRITE or ALL")

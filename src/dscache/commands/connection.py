@@ -140,6 +140,9 @@ def ping(session: Session, args: list[bytes]) -> object:
     """Answers PONG, or its argument: the server is there."""
     if len(args) > 2:
         raise CommandError(b"ERR wrong number of arguments for 'ping' command")
+    if session.is_subscriber and session.resp == 2:
+        # A message among messages.
+        return [b"pong", args[1] if len(args) == 2 else b""]
     return args[1] if len(args) == 2 else PONG
 
 
@@ -162,6 +165,7 @@ def reset(session: Session, args: list[bytes]) -> object:
     """Makes the connection what it was when it was opened."""
     engine = session.engine
     engine.monitors.remove(session)
+    engine.pubsub.leave(session)
     end_transaction(engine.core, session)
     session.keyspace = engine.keyspaces[0]
     session.resp = 2

@@ -6,6 +6,7 @@ For Redis DEBUG is one command without subcommands in the table, so it is one he
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -18,8 +19,13 @@ from dscache.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Registry
 from dscache.engine.session import Session
 from dscache.engine.waiting import CommitFault, JobFault
 from dscache.errors import CommandError
-from dscache.values.base import Apart
+from dscache.values.base import TYPE_NAMES, Apart, type_code_of
 from dscache.values.codec import encode_value
+from dscache.values.hash import Hash
+from dscache.values.list import List
+from dscache.values.set import Set
+from dscache.values.zset import ZSet
+from dscache.wire.encoder import format_double
 from dscache.wire.reply import OK, Status
 
 registry: Final = Registry("server", "")
@@ -34,6 +40,8 @@ _NOT_ALLOWED: Final = (
 _LONGEST_SLEEP_SECONDS: Final = 60.0
 
 _HELP: Final = [
+    "DIGEST-VALUE [<key> ...]",
+    "    A number for each value, the same for values that are equal.",
     "OBJECT <key>",
     "    How the key's value is kept.",
     "RELOAD",
@@ -58,8 +66,8 @@ def debug(session: Session, args: list[bytes]) -> object:
     """Looks into the server, or disturbs it, for tests."""
     if not _is_allowed(session):
         raise CommandError(_NOT_ALLOWED)
-    count, handler = _SUBCOMMANDS.get(args[1].lower(), (0, None))
-    if handler is None or len(args) != count:
+    arity, handler = _SUBCOMMANDS.get(args[1].lower(), (0, None))
+    if handler is None or (len(args) != arity if arity > 0 else len(args) < -arity):
         raise CommandError(
             b"ERR unknown subcommand or wrong number of arguments for '"
             + args[1][:128]
@@ -80,6 +88,34 @@ def _is_local(address: str) -> bool:
     return not address or is_unix_socket or host.startswith(("127.", "[::1]", "[::ffff:127."))
 
 
+def _digest_values(session: Session, args: list[bytes]) -> object:
+    """Equal for values that clients cannot tell apart, whatever the order of what has none."""
+    keys = args[2:]
+    session.keyspace.bring(keys)
+    return [Status(_digest_of(session.keyspace.for_read(key))) for key in keys]
+
+
+def _digest_of(value: object) -> bytes:
+    if value is None:
+        return b"0" * 40
+    parts: list[bytes]
+    if isinstance(value, Set):
+        parts = sorted(value.members())
+    elif isinstance(value, Hash):
+        parts = [part for field, content in sorted(value.items()) for part in (field, content)]
+    elif isinstance(value, ZSet):
+        parts = [part for member, score in value.items() for part in (member, format_double(score))]
+    elif isinstance(value, List):
+        parts = value.items()
+    else:
+        parts = [encode_value(value)]
+    digest = hashlib.sha1(TYPE_NAMES[type_code_of(value)], usedforsecurity=False)
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest().encode()
+
+
 def _help(session: Session, args: list[bytes]) -> object:
     return help_reply("debug", _HELP)
 
@@ -98,6 +134,7 @@ def _set_active_expire(session: Session, args: list[bytes]) -> object:
     if args[2] not in (b"0", b"1"):
         raise syntax_error()
     session.engine.expiry.enabled = args[2] == b"1"
+    session.engine.field_expiry.enabled = args[2] == b"1"
     return OK
 
 
@@ -109,8 +146,11 @@ def _object(session: Session, args: list[bytes]) -> object:
     if entry is None:
         raise CommandError(b"ERR no such key")
     value = keyspace.for_read(key) if isinstance(entry.value, Apart) else entry.value
+    if value is None:
+        raise CommandError(b"ERR no such key")
+    encoding = encoding_of(value, session.engine.config).decode()
     line = (
-        f"Value at:{id(value):#x} refcount:1 encoding:{encoding_of(value).decode()}"
+        f"Value at:{id(value):#x} refcount:1 encoding:{encoding}"
         f" serializedlength:{len(encode_value(value))}"
         f" frequency:{int(entry.frequency)} dirty:{int(keyspace.is_dirty(key))}"
     )
@@ -138,8 +178,9 @@ def _nothing() -> object:
     return None
 
 
-#: Number of words, and handler.
+#: Arity, as of commands, and handler.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, Callable[[Session, list[bytes]], object]]]] = {
+    b"digest-value": (-2, _digest_values),
     b"help": (2, _help),
     b"object": (3, _object),
     b"reload": (2, _reload),

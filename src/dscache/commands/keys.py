@@ -7,7 +7,7 @@ RENAME, and of COPY with REPLACE, is overwritten without a look at what it held.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dscache.cache.sampling import Lfu
 from dscache.commands.arguments import (
@@ -18,12 +18,15 @@ from dscache.commands.arguments import (
 from dscache.commands.help import subcommands_help
 from dscache.engine.command import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, Registry
 from dscache.engine.keyspace import Keyspace
-from dscache.engine.keyspec import HEAD, NOTHING, KeySpec
+from dscache.engine.keyspec import HEAD, NOTHING, VALUE_OF_CONTAINER, KeySpec
 from dscache.engine.session import Session
 from dscache.errors import CommandError
-from dscache.values.base import TYPE_NAMES, Value
+from dscache.values.base import TYPE_NAMES, Apart, Value
 from dscache.values.text import is_string
 from dscache.wire.reply import OK, Status
+
+if TYPE_CHECKING:
+    from dscache.config import Config
 
 registry: Final = Registry("generic", "keyspace")
 
@@ -44,6 +47,7 @@ _LONGEST_EMBSTR_BYTES: Final = 44
 _DELETED_KEYS: Final = [KeySpec(1, access="RM DELETE", needs=HEAD, last=-1)]
 _KEYS: Final = [KeySpec(1, access="RO", needs=HEAD, last=-1)]
 _OBJECT_KEY: Final = [KeySpec(2, access="RO", needs=HEAD)]
+_ENCODED_KEY: Final = [KeySpec(2, access="RO", needs=VALUE_OF_CONTAINER)]
 
 
 def _look_up(session: Session, keys: list[bytes]) -> None:
@@ -198,21 +202,28 @@ def renamenx(session: Session, args: list[bytes]) -> object:
     """Gives a key another name, unless something has that name already."""
     key, name = args[1:]
     keyspace = session.keyspace
-    is_taken = keyspace.find(name) is not None
     if keyspace.find(key) is None:
         raise CommandError(_NO_SUCH_KEY)
-    if is_taken:
+    if keyspace.find(name) is not None:
         return 0
     value = keyspace.for_write(key)
+    if value is None:
+        # A hash that has turned out, once it was loaded, to have nothing but fields that are due.
+        raise CommandError(_NO_SUCH_KEY)
     _move(keyspace, key, keyspace, name, value, b"rename_from", b"rename_to")
     return 1
+
+
+def _database_of_move(args: list[bytes]) -> int:
+    number = parse_i64(args[2])
+    return -1 if number is None else number
 
 
 @registry.command(
     "MOVE key db",
     arity=3,
     flags=WRITE | FAST,
-    keys=[KeySpec(1, access="RW ACCESS UPDATE")],
+    keys=[KeySpec(1, access="RW ACCESS UPDATE", other_database=_database_of_move)],
     since="1.0.0",
     complexity="O(1)",
 )
@@ -244,8 +255,9 @@ def _move(
     """Let ``value``, which ``key`` holds, be held by ``name`` instead, with its due time."""
     due = source.expiry_of(key)
     assert due is not None
+    target.announce(name)
     source.delete(key, from_event)
-    target.put(name, value, due, to_event)
+    target.put(name, value, due, to_event, is_announced=True)
 
 
 def _database(session: Session, text: bytes) -> Keyspace:
@@ -256,13 +268,39 @@ def _database(session: Session, text: bytes) -> Keyspace:
     return keyspaces[number]
 
 
+def _database_of_copy(args: list[bytes]) -> int:
+    """Where COPY ... DB looks whether the destination exists; with REPLACE nowhere."""
+    found = -1
+    place = 3
+    while place < len(args):
+        option = args[place].upper()
+        place += 1
+        if option == b"REPLACE":
+            return -1
+        if option == b"DB" and place < len(args):
+            number = parse_i64(args[place])
+            found = -1 if number is None else number
+            place += 1
+    return found
+
+
+def _needs_of_copy(args: list[bytes]) -> int:
+    """Of the destination, in the session's database."""
+    return HEAD if len(args) == 3 else NOTHING
+
+
 @registry.command(
     "COPY source destination [DB destination-db] [REPLACE]",
     arity=-3,
     flags=WRITE | DENYOOM,
     keys=[
         KeySpec(1, access="RO ACCESS"),
-        KeySpec(2, access="OW UPDATE", needs=HEAD),
+        KeySpec(
+            2,
+            access="OW UPDATE",
+            chooser=_needs_of_copy,
+            other_database=_database_of_copy,
+        ),
     ],
     since="6.2.0",
     complexity="O(N) where N is the size of the value; O(1) for short strings",
@@ -286,16 +324,15 @@ def copy(session: Session, args: list[bytes]) -> object:
     key, name = args[1:3]
     if target is source and key == name:
         raise CommandError(_SAME_OBJECT)
-    if not replaces and target.find(name) is not None:
-        return 0
     value = source.for_read(key)
-    if value is None:
+    if value is None or (not replaces and target.find(name) is not None):
         return 0
     due = source.expiry_of(key)
     assert due is not None
     if isinstance(value, Value):
         value = value.copy()
-    target.put(name, value, due, b"copy_to")
+    target.announce(name)
+    target.put(name, value, due, b"copy_to", is_announced=True)
     return 1
 
 
@@ -308,13 +345,15 @@ def object_(session: Session, args: list[bytes]) -> object:
     raise AssertionError("the engine runs a subcommand, or refuses")
 
 
-def encoding_of(value: object) -> bytes:
-    """What OBJECT ENCODING answers for ``value``, which may be apart. O(1).
+def encoding_of(value: object, config: Config) -> bytes:
+    """What OBJECT ENCODING answers for ``value``, which may be apart if it is a string. O(1).
 
     Strings have no encodings here. The answer is what Redis would have chosen for a string that was
     written as it is; it does not tell, as Redis's would, that one has been changed in place.
     """
-    assert is_string(value), "values of other types will name their own encoding"
+    if not is_string(value):
+        assert isinstance(value, Value), f"{type(value).__name__} is not a value"
+        return value.encoding(config)
     if type(value) is not bytes or len(value) > _LONGEST_EMBSTR_BYTES:
         return b"raw"
     if len(value) <= _LONGEST_INTEGER_BYTES and parse_i64(value) is not None:
@@ -327,15 +366,24 @@ def encoding_of(value: object) -> bytes:
     parent="object",
     arity=3,
     flags=READONLY,
-    keys=_OBJECT_KEY,
+    keys=_ENCODED_KEY,
     since="2.2.3",
     complexity="O(1)",
     tips="nondeterministic_output",
 )
 def object_encoding(session: Session, args: list[bytes]) -> object:
     """Names the encoding that Redis would use for the value."""
-    entry = session.keyspace.find(args[2])
-    return None if entry is None else encoding_of(entry.value)
+    keyspace = session.keyspace
+    entry = keyspace.find(args[2])
+    if entry is None:
+        return None
+    value = entry.value
+    if isinstance(value, Apart) and not is_string(value):
+        # Only the value itself knows. It is loaded for this, which is no use of the key.
+        value = keyspace.for_read(args[2])
+        if value is None:
+            return None
+    return encoding_of(value, session.engine.config)
 
 
 @registry.command(

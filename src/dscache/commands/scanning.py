@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from random import choice, randrange
 from typing import Final
 
-from dscache.commands.arguments import integer, parse_i64, syntax_error
+from dscache.commands.arguments import syntax_error
+from dscache.commands.scan_arguments import DEFAULT_COUNT, every, matcher, scan_count, scan_cursor
 from dscache.engine.command import FAST, READONLY, Registry
-from dscache.engine.glob import compile_glob
 from dscache.engine.scanning import Found
 from dscache.engine.session import Session
 from dscache.engine.waiting import JobFault
@@ -19,12 +18,6 @@ from dscache.values.base import TYPE_NAMES
 
 registry: Final = Registry("generic", "keyspace")
 _server_registry: Final = Registry("server", "keyspace")
-
-_INVALID_CURSOR: Final = b"ERR invalid cursor"
-_U64_MASK: Final = (1 << 64) - 1
-_LOOSE_INTEGER: Final = re.compile(rb"\s*([+-]?)0*([0-9]{1,20})")
-
-_DEFAULT_COUNT: Final = 10
 
 # SCAN gets no more than this at a time, whatever its COUNT: one page so takes about ten milliseconds
 # of everybody's time. The cursor leads on, and the guarantee is the same.
@@ -57,9 +50,9 @@ _SLOT_WIDTH: Final = POSITION_END // SLOTS
 )
 def scan(session: Session, args: list[bytes]) -> object:
     """Goes through all keys a few at a time: answers the next cursor, 0 at the end, and some keys."""
-    start = _cursor(args[1])
-    count = _DEFAULT_COUNT
-    matches: Callable[[bytes], bool] = _every
+    start = scan_cursor(args[1])
+    count = DEFAULT_COUNT
+    matches: Callable[[bytes], bool] = every
     type_code = _ANY_TYPE
     place = 2
     while place < len(args):
@@ -70,11 +63,9 @@ def scan(session: Session, args: list[bytes]) -> object:
             raise syntax_error()
         argument = args[place + 1]
         if option == b"COUNT":
-            count = integer(argument)
-            if count < 1:
-                raise syntax_error()
+            count = scan_count(argument)
         elif option == b"MATCH":
-            matches = _matcher(argument)
+            matches = matcher(argument)
         elif option == b"TYPE":
             type_code = _type_code(argument)
         else:
@@ -89,43 +80,16 @@ def scan(session: Session, args: list[bytes]) -> object:
         for found in page.found
         if type_code in (_ANY_TYPE, found.type_code) and matches(found.key)
     ]
+    for key in page.due:
+        # Looking it up lets it expire.
+        session.keyspace.find(key)
     end = page.next_position
     return [b"0" if end >= POSITION_END else b"%d" % end, keys]
-
-
-def _cursor(text: bytes) -> int:
-    """The number that ``text`` is for Redis: as ``string2ll`` reads it, or else C's ``strtoull``.
-
-    Raises CommandError. The latter takes spaces and signs, wraps negative numbers around, and both
-    stop at a zero byte.
-    """
-    text = text.split(b"\0", 1)[0]
-    number = parse_i64(text)
-    if number is None:
-        loose = _LOOSE_INTEGER.fullmatch(text)
-        if loose is None or int(loose[2]) > _U64_MASK:
-            raise CommandError(_INVALID_CURSOR)
-        number = int(loose[2])
-        return -number & _U64_MASK if loose[1] == b"-" else number
-    if number < 0:
-        raise CommandError(_INVALID_CURSOR)
-    return number
 
 
 def _type_code(name: bytes) -> int:
     name = name.lower()
     return TYPE_NAMES.index(name) if name in TYPE_NAMES else _UNKNOWN_TYPE
-
-
-def _every(key: bytes) -> bool:
-    return True
-
-
-def _matcher(pattern: bytes) -> Callable[[bytes], bool]:
-    if pattern == b"*":
-        return _every
-    fullmatch = compile_glob(pattern).fullmatch
-    return lambda key: fullmatch(key) is not None
 
 
 @registry.command(
@@ -139,7 +103,7 @@ def _matcher(pattern: bytes) -> Callable[[bytes], bool]:
 )
 def keys(session: Session, args: list[bytes]) -> object:
     """Lists all keys that match a glob pattern, as of one instant; others go on meanwhile."""
-    return session.engine.scanner.all_matching(session.keyspace.space, _matcher(args[1]))
+    return session.engine.scanner.all_matching(session.keyspace.space, matcher(args[1]))
 
 
 # RANDOMKEY
@@ -181,7 +145,7 @@ def randomkey(session: Session, args: list[bytes]) -> object:
         return choice(found).key if found else None
     # Thousands of expired keys in a row, in an order that is as good as random: hardly one in a
     # thousand of all keys is still alive, so these are not many.
-    alive = session.engine.scanner.all_matching(space, _every)
+    alive = session.engine.scanner.all_matching(space, every)
     return choice(alive) if alive else None
 
 

@@ -152,8 +152,7 @@ def _put(session: Session, key: bytes, value: bytes, due_ms: int) -> None:
     keyspace = session.keyspace
     keyspace.put(key, value, due_ms, b"set")
     if due_ms > 0:
-        for listener in session.engine.core.listeners:
-            listener(keyspace.index, b"expire", key)
+        keyspace.notify(key, b"expire")
 
 
 @registry.command(

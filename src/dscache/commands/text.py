@@ -12,7 +12,7 @@ from dscache.engine.errors import WRONG_TYPE
 from dscache.engine.keyspace import KEEP_EXPIRY
 from dscache.engine.session import Session
 from dscache.errors import CommandError
-from dscache.values.text import Text, bytes_of, is_string, overwritten
+from dscache.values.text import IN_PLACE_BYTES, Text, bytes_of, is_string, overwritten
 
 
 def check_string(value: object) -> None:
@@ -57,3 +57,38 @@ def overwrite(
         return
     assert type(value) is bytes
     keyspace.put(key, overwritten(value, offset, data), KEEP_EXPIRY, event)
+
+
+def string_to_change(session: Session, key: bytes) -> object:
+    """The string ``key`` for a command that may change it; None if there is no such key.
+
+    As of ``Keyspace.for_write``: who changes it must report that. Raises CommandError if it is no
+    string.
+    """
+    value = session.keyspace.for_write(key)
+    if value is not None:
+        check_string(value)
+    return value
+
+
+def editable(string: object) -> Text:
+    """``string``, which ``string_to_change`` gave, for several changes; ``store_edited`` follows.
+
+    It is the value itself if that is a Text, and a copy otherwise.
+    """
+    if isinstance(string, Text):
+        return string
+    return Text(b"" if string is None else bytes_of(string))
+
+
+def store_edited(session: Session, key: bytes, text: Text, string: object, event: bytes) -> None:
+    """Let ``key`` hold ``text``, which was made from ``string`` by ``editable``. Its due time stays.
+
+    An empty event is told to nobody.
+    """
+    keyspace = session.keyspace
+    if text is string:
+        keyspace.changed(key, event)
+        return
+    value: object = text if text.count() > IN_PLACE_BYTES else bytes_of(text)
+    keyspace.put(key, value, 0 if string is None else KEEP_EXPIRY, event)

@@ -98,8 +98,7 @@ class Config(Directives):
         for pattern in patterns:
             folded = pattern.lower()
             is_glob = any(character in pattern for character in _GLOB_CHARACTERS)
-            for directive in ALL_DIRECTIVES:
-                name = directive.name
+            for name, directive in DIRECTIVES_BY_NAME.items():
                 if name in seen or not (match(folded, name) if is_glob else folded == name):
                     continue
                 seen.add(name)

@@ -67,8 +67,11 @@ class Directive(ABC, Generic[T_co]):
         section: Section,
         immutable: bool,
         secret: bool = False,
+        alias: str = "",
     ) -> None:
         self.name: Final = name
+        #: The name that it had in older Redis; accepted everywhere, written nowhere.
+        self.alias: Final = alias
         self.attribute: Final = name.replace("-", "_")
         self.default: Final = default
         self.doc: Final = doc
@@ -120,8 +123,9 @@ class Integer(Directive[int]):
         doc: str,
         section: Section,
         immutable: bool = False,
+        alias: str = "",
     ) -> None:
-        super().__init__(name, default, doc, section, immutable)
+        super().__init__(name, default, doc, section, immutable, alias=alias)
         self.minimum: Final = minimum
         self.maximum: Final = maximum
 
@@ -389,6 +393,36 @@ class Percentiles(Directive[tuple[float, ...]]):
         if word.startswith("-") or value > 100:
             raise ConfigError(f"{self.name} parameters should sit between [0.0,100.0]")
         return value
+
+
+class EventClasses(Directive[str]):
+    """Classes of keyspace events, a letter each. The value has every letter once, in Redis's order."""
+
+    _LETTERS: Final = "g$lshzxetdnKEm"
+    #: What ``A`` stands for.
+    _ALL: Final = "g$lshzxetd"
+
+    def __init__(self, name: str, *, default: str, doc: str, section: Section) -> None:
+        super().__init__(name, default, doc, section, immutable=False)
+
+    def parse(self, words: Sequence[str], _current: object, /) -> str:
+        given = set(_only(words))
+        if "A" in given:
+            given = given - {"A"} | set(self._ALL)
+        if not given <= set(self._LETTERS):
+            raise ConfigError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+        return "".join(letter for letter in self._LETTERS if letter in given)
+
+    def render(self, value: object) -> str:
+        """As Redis, which does not show an ``n`` beside ``A``."""
+        text = str(value)
+        return text.replace(self._ALL, "A").replace("An", "A")
+
+    def accepts(self) -> str:
+        return f'some of the letters A{self._LETTERS}; "" for none'
+
+    def _file_text(self, value: object) -> str:
+        return quoted(str(value).replace(self._ALL, "A"))
 
 
 class OutputLimit(NamedTuple):

@@ -24,6 +24,7 @@ from dscache.config.directive import (
     BufferLimits,
     Choice,
     Directive,
+    EventClasses,
     Integer,
     Memory,
     Octal,
@@ -59,6 +60,11 @@ MEMORY: Final = Section(
 CLIENTS: Final = Section(
     "Clients",
     "What a single client may ask of the server, so that none can exhaust it for the others.",
+)
+ENCODINGS: Final = Section(
+    "Encodings",
+    "dscache keeps values in its own way. These thresholds of Redis decide what OBJECT ENCODING"
+    " answers, and how some values are laid out.",
 )
 EXPIRY: Final = Section(
     "Background work",
@@ -279,6 +285,97 @@ class Directives:
         " that it names.",
     )
 
+    hash_max_listpack_entries = Integer(
+        "hash-max-listpack-entries",
+        default=128,
+        minimum=0,
+        maximum=INT64_MAX,
+        alias="hash-max-ziplist-entries",
+        section=ENCODINGS,
+        doc="OBJECT ENCODING calls a hash of up to this many fields a listpack, beyond it a "
+        "hashtable.",
+    )
+    hash_max_listpack_value = Integer(
+        "hash-max-listpack-value",
+        default=64,
+        minimum=0,
+        maximum=INT64_MAX,
+        alias="hash-max-ziplist-value",
+        section=ENCODINGS,
+        doc="The longest field or value, in bytes, of a hash that is called a listpack.",
+    )
+    list_max_listpack_size = Integer(
+        "list-max-listpack-size",
+        default=-2,
+        minimum=-INT32_MAX,
+        maximum=INT32_MAX,
+        alias="list-max-ziplist-size",
+        section=ENCODINGS,
+        doc="The largest list that OBJECT ENCODING calls a listpack: so many elements, or "
+        "-1 to -5 for 4, 8, 16, 32 or 64 KiB; beyond it a quicklist.",
+    )
+    set_max_intset_entries = Integer(
+        "set-max-intset-entries",
+        default=512,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=ENCODINGS,
+        doc="The largest set of integers that OBJECT ENCODING calls an intset.",
+    )
+    set_max_listpack_entries = Integer(
+        "set-max-listpack-entries",
+        default=128,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=ENCODINGS,
+        doc="OBJECT ENCODING calls a set of up to this many members a listpack, beyond it a "
+        "hashtable.",
+    )
+    set_max_listpack_value = Integer(
+        "set-max-listpack-value",
+        default=64,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=ENCODINGS,
+        doc="The longest member, in bytes, of a set that is called a listpack.",
+    )
+    zset_max_listpack_entries = Integer(
+        "zset-max-listpack-entries",
+        default=128,
+        minimum=0,
+        maximum=INT64_MAX,
+        alias="zset-max-ziplist-entries",
+        section=ENCODINGS,
+        doc="OBJECT ENCODING calls a sorted set of up to this many members a listpack, "
+        "beyond it a skiplist.",
+    )
+    zset_max_listpack_value = Integer(
+        "zset-max-listpack-value",
+        default=64,
+        minimum=0,
+        maximum=INT64_MAX,
+        alias="zset-max-ziplist-value",
+        section=ENCODINGS,
+        doc="The longest member, in bytes, of a sorted set that is called a listpack.",
+    )
+    stream_node_max_entries = Integer(
+        "stream-node-max-entries",
+        default=100,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=ENCODINGS,
+        doc="How many entries of a stream are kept and trimmed together: XADD and XTRIM "
+        "with ~ remove whole nodes of this size. 0: no limit.",
+    )
+    hll_sparse_max_bytes = Integer(
+        "hll-sparse-max-bytes",
+        default=3000,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=ENCODINGS,
+        doc="A HyperLogLog whose sparse form would be longer than this many bytes becomes dense.",
+    )
+
     hz = Integer(
         "hz",
         default=10,
@@ -359,11 +456,26 @@ class Directives:
         section=OBSERVATION,
         doc="The percentiles that INFO latencystats shows.",
     )
+    notify_keyspace_events = EventClasses(
+        "notify-keyspace-events",
+        default="",
+        section=OBSERVATION,
+        doc="Which changes of keys are published, a letter for each class. K: to"
+        " __keyspace@<db>__:<key>, E: to __keyevent@<db>__:<event>; without one of them nothing is."
+        " g: commands on keys of any type (del, expire, rename_from, ...); $, l, s, h, z, t: commands"
+        " on strings, lists, sets, hashes, sorted sets, streams; x: keys that expire; e: never"
+        " happens here, as full memory costs no key; d: modules, never either; A: all of these. Not"
+        " in A: n: new keys, which makes every write look its keys up first, on the disk if need be;"
+        " m: lookups that find nothing.",
+    )
 
 
 ALL_DIRECTIVES: Final[tuple[Directive[object], ...]] = tuple(
     declared for declared in vars(Directives).values() if isinstance(declared, Directive)
 )
 DIRECTIVES_BY_NAME: Final[dict[str, Directive[object]]] = {
-    directive.name: directive for directive in ALL_DIRECTIVES
+    name: directive
+    for directive in ALL_DIRECTIVES
+    for name in (directive.name, directive.alias)
+    if name
 }

@@ -186,7 +186,7 @@ def _places(lines: list[str | None]) -> dict[str, list[int]]:
         except ConfigError:
             name = ""
         if name in DIRECTIVES_BY_NAME:
-            places.setdefault(name, []).append(at)
+            places.setdefault(DIRECTIVES_BY_NAME[name].name, []).append(at)
         elif name != "include":
             lines[at] = NOT_UNDERSTOOD + stripped
     return places

@@ -97,6 +97,14 @@ CATEGORIES: Final = (
 RUNS_IN_MULTI: Final = frozenset((b"multi", b"exec", b"discard", b"watch", b"quit", b"reset"))
 
 
+#: What a RESP2 client may call while it is subscribed to anything, because what comes then need not be
+#: a reply.
+RUNS_SUBSCRIBED: Final = frozenset((
+    b"ping", b"subscribe", b"ssubscribe", b"unsubscribe", b"sunsubscribe", b"psubscribe",
+    b"punsubscribe", b"quit", b"reset",
+))  # fmt: skip
+
+
 class Command:
     """One command or subcommand, with the statistics that are kept for it."""
 
@@ -143,6 +151,7 @@ class Command:
         # way through the engine.
         self.is_write: Final = bool(flags & WRITE)
         self.runs_in_multi: Final = self.encoded_name in RUNS_IN_MULTI
+        self.runs_subscribed: Final = self.encoded_name in RUNS_SUBSCRIBED
         self.calls: i64 = 0
         self.rejected_calls: i64 = 0
         self.failed_calls: i64 = 0

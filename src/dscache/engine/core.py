@@ -23,10 +23,17 @@ from dscache.store.base import Store
 
 if TYPE_CHECKING:
     from dscache.cache.wait import Wait
+    from dscache.engine.blocking import Blocking
     from dscache.engine.session import Session
 
-#: Told of every change: (database, event, key). Keyspace notifications will be one.
+#: Told of every change: (database, event, key). Keyspace notifications are one.
 Listener = Callable[[int, bytes, bytes], None]
+
+
+#: The event of a lookup for reading that finds nothing.
+KEY_MISS: Final = b"keymiss"
+
+_EXPIRIES: Final = (b"expired", b"hexpired")
 
 
 class Stats:
@@ -40,6 +47,8 @@ class Stats:
         self.keyspace_hits: i64 = 0
         self.keyspace_misses: i64 = 0
         self.expired_keys: i64 = 0
+        #: Fields of hashes that expired on their own.
+        self.expired_fields: i64 = 0
         #: Lookups that memory could answer, and those that took a load.
         self.cache_hits: i64 = 0
         self.cache_misses: i64 = 0
@@ -78,6 +87,36 @@ class Core:
         #: Sessions that WATCH a key.
         self.watchers: Final[dict[tuple[int, bytes], list[Session]]] = {}
         self.listeners: Final[list[Listener]] = []
+        #: Keys that come into being are told, before what the command tells itself.
+        self.tells_new = False
+        #: Lookups that find nothing are told.
+        self.tells_misses = False
+        #: Events that lookups of the running command have caused, (database, event, key): kept back
+        #: as long as the command may be run again and make the same lookups.
+        self.lookup_events: list[tuple[int, bytes, bytes]] = []
+        #: Clients that wait for keys to change; the engine's, which is there before any command.
+        self.blocking: Blocking | None = None
+
+    def tell(self, database: int, event: bytes, key: bytes) -> None:
+        """Tell the listeners of an event; those of lookups before it come first."""
+        if self.lookup_events:
+            if event in _EXPIRIES or self.lookup_events[-1] == (database, b"hexpired", key):
+                # Lookups expire keys and fields (and delete hashes that have lost their last): the
+                # command may still be run again.
+                self.lookup_events.append((database, event, key))
+                return
+            self.tell_lookup_events(runs_again=False)
+        for listener in self.listeners:
+            listener(database, event, key)
+
+    def tell_lookup_events(self, runs_again: bool) -> None:
+        """Tell what was kept back; without what the command will find again if it runs again."""
+        events = self.lookup_events
+        self.lookup_events = []
+        for database, event, key in events:
+            if event != KEY_MISS or not runs_again:
+                for listener in self.listeners:
+                    listener(database, event, key)
 
     def missing(self, space: Space, key: bytes, whole: bool) -> Entry:
         """Get an entry for ``key``, which memory knows nothing of (or not enough).

@@ -31,6 +31,7 @@ from dscache.cache.residency import Residency, make_policy
 from dscache.cache.wait import Wait
 from dscache.cache.workers import Workers
 from dscache.clock import Clock
+from dscache.engine.blocking import Blocking
 from dscache.engine.command import (
     ADMIN,
     DENYOOM,
@@ -45,18 +46,21 @@ from dscache.engine.command import (
 from dscache.engine.core import Core
 from dscache.engine.errors import arity_error, unknown_command_error, unknown_subcommand_error
 from dscache.engine.expiry import ActiveExpiry
+from dscache.engine.field_expiry import FieldExpiry, FieldLoads
 from dscache.engine.histogram import Histogram
 from dscache.engine.keyspace import Keyspace
 from dscache.engine.latency import LatencyMonitor
 from dscache.engine.memory import MemoryBound
 from dscache.engine.monitor import Monitors
+from dscache.engine.notify import Notifier
 from dscache.engine.pacing import Pacer
+from dscache.engine.pubsub import PubSub
 from dscache.engine.scanning import Scanner
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
-from dscache.engine.waiting import Fault, PauseFault, RoomFault
+from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
 from dscache.errors import CommandError, DscacheError
 from dscache.store.base import Store
@@ -125,9 +129,14 @@ class Engine:
         self.expiry: Final[ActiveExpiry] = ActiveExpiry(
             self.core, self.keyspaces, workers.submit_scan, workers.post
         )
+        self.field_expiry: Final[FieldExpiry] = FieldExpiry(
+            self.core, self.keyspaces, workers.submit_scan, workers.post
+        )
         self.slowlog: Final[SlowLog] = SlowLog()
         self.latency: Final[LatencyMonitor] = LatencyMonitor()
         self.monitors: Final[Monitors] = Monitors()
+        self.pubsub: Final[PubSub] = PubSub()
+        self.notifier: Final[Notifier] = Notifier(self.core, self.pubsub)
         self.counters: Final[ServerCounters] = ServerCounters()
         self.sessions: Final[dict[int, Session]] = {}
         self._next_session = 1
@@ -138,15 +147,28 @@ class Engine:
         self.latency_tracking = config.latency_tracking
         self.started_at: Final[float] = clock.time()
         self.room: Final[WaitingRoom] = WaitingRoom(
-            self.core, table, workers, self.latency, self._run, self._cannot_run
+            self.core,
+            table,
+            workers,
+            self.latency,
+            self.keyspaces,
+            self._run,
+            self._cannot_run,
+            self.account,
+            self._turn_at,
         )
+        self.blocking: Final[Blocking] = self.room.blocking
+        self.core.blocking = self.blocking
+        #: Asks the owner for a turn at a time of the clock; one for several times will do.
+        self.want_turn_at: Callable[[float], None] = _no_timer
         self.pacer: Final[Pacer] = Pacer(
             residency, flusher, workers, self.room.before_cut, want_turn
         )
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
         self.pause_writes_only = False
-        #: Something that concerns every command is on: monitors, a pause, trouble with the disk.
+        #: Something that concerns every command is on: a pause, trouble with the disk, events of
+        #: new keys.
         self._attention = False
         # Figures for INFO.
         self.total_commands: i64 = 0
@@ -168,6 +190,7 @@ class Engine:
         """The client is gone: nothing waits for it any more."""
         self.sessions.pop(session.number, None)
         self.monitors.remove(session)
+        self.pubsub.leave(session)
         end_transaction(self.core, session)
         self.room.leave(session)
 
@@ -192,6 +215,15 @@ class Engine:
             return self._reject(session, command, arity_error(command))
         if not session.authenticated and not command.flags & NO_AUTH:
             return self._reject(session, command, b"NOAUTH Authentication required.")
+        if session.is_subscriber and session.resp == 2 and not command.runs_subscribed:
+            return self._reject(
+                session,
+                command,
+                b"ERR Can't execute '"
+                + command.encoded_name
+                + b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in"
+                b" this context",
+            )
         if session.transaction is not None and not command.runs_in_multi:
             return self._queue(session, session.transaction, command, args)
         return self._run(session, command, args)
@@ -224,6 +256,7 @@ class Engine:
         core.now_ms = int(started * 1000.0)
         core.wait = session.wait
         core.no_touch = session.no_touch
+        session.is_running = True
         session.last_command = command
         session.last_active = started
         stats = core.stats
@@ -242,15 +275,22 @@ class Engine:
             stats.cache_hits = hits
             stats.keyspace_hits = keyspace_hits
             stats.keyspace_misses = keyspace_misses
+            if core.lookup_events:
+                core.tell_lookup_events(runs_again=True)
+            session.reply_sent()
             self._want_turn()
             return self.room.suspend(session, command, args, fault, self.pacer)
         except Exception as error:
             reply = self.failure(command, error)
         if session.transaction is not None:
             reply = self._abort_transaction(session, command, reply)
+        if core.lookup_events:
+            core.tell_lookup_events(runs_again=False)
         self.account(session, command, args, started)
         if self.pacer.is_pressed():
             self.pacer.relieve()
+        if self.blocking.ready:
+            self.blocking.serve()
         return reply
 
     def account(
@@ -291,6 +331,11 @@ class Engine:
             raise PauseFault()
         if not writes:
             return
+        if self.core.tells_new:
+            # EXEC looks for itself.
+            missing = self.room.missing_keys(session.keyspace, command, args)
+            if missing:
+                raise KeysFault(missing)
         if self.pacer.refuses_writes():
             raise CommandError(
                 b"MISCONF The data set cannot be written to disk: "
@@ -353,6 +398,7 @@ class Engine:
         self._show_spaces()
         self.flusher.catalog_changed([old])
         spaces_changed(core, may_exist=False)
+        self.blocking.signal_database(index)
         self._want_turn()
 
     def swap_databases(self, one: int, other: int) -> None:
@@ -362,6 +408,8 @@ class Engine:
         self._show_spaces()
         self.flusher.catalog_changed([])
         spaces_changed(core, may_exist=True)
+        self.blocking.signal_database(one)
+        self.blocking.signal_database(other)
 
     def _show_spaces(self) -> None:
         for keyspace, space in zip(self.keyspaces, self.core.catalog.spaces, strict=True):
@@ -370,14 +418,20 @@ class Engine:
     # Epochs
 
     def _wait_ended(self, wait: Wait) -> None:
-        self.room.wait_ended(wait)
+        if isinstance(wait, FieldLoads):
+            self.field_expiry.loaded(wait)
+        else:
+            self.room.wait_ended(wait)
 
     def _epoch_ended(self, epoch: Epoch) -> None:
         """The commit thread is done with ``epoch``; ``Flusher.work`` finishes it in slices."""
         self.room.epoch_ended(epoch)
         if epoch.error is None:
             self.expiry.epoch_committed(epoch)
+            self.field_expiry.epoch_committed(epoch)
             self.latency.note("epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds)
+        else:
+            self.field_expiry.epoch_failed()
         self._look_around()
         self._want_turn()
 
@@ -393,7 +447,9 @@ class Engine:
     def _look_around(self) -> None:
         """Whether every command has to look twice."""
         self._attention = (
-            self.flusher.failing_since != 0.0 or self.paused_until_ms > self.core.now_ms
+            self.flusher.failing_since != 0.0
+            or self.paused_until_ms > self.core.now_ms
+            or self.core.tells_new
         )
 
     # Time
@@ -401,6 +457,7 @@ class Engine:
     def turn(self) -> None:
         """Do what has come up: results of I/O, loads to hand over, a slice of the epoch."""
         self.workers.run_posted()
+        self._end_blocking()
         if self.loader.has_wanted:
             self.loader.dispatch()
         more = False
@@ -410,11 +467,28 @@ class Engine:
         # Its deletions take memory too, until they are on disk.
         if self.expiry.has_work and not self.pacer.writers_wait:
             more = self.expiry.work() or more
+        if self.field_expiry.has_work and not self.pacer.writers_wait:
+            more = self.field_expiry.work() or more
         more = self.residency.reap(_SLICE_SECONDS, self.flusher.encoding) or more
         if self.pacer.is_pressed():
             self.pacer.relieve()
         if more or self.loader.has_wanted or self.flusher.has_work:
             self._want_turn()
+
+    def _turn_at(self, when: float) -> None:
+        self.want_turn_at(when)
+
+    def _end_blocking(self) -> None:
+        """Serve keys that became ready outside of commands, and answer whose time is over."""
+        blocking = self.blocking
+        if blocking.ready:
+            blocking.serve()
+        deadline = blocking.next_deadline()
+        if deadline is not None:
+            blocking.end_overdue(self.core.clock.time())
+            deadline = blocking.next_deadline()
+            if deadline is not None:
+                self.want_turn_at(deadline)
 
     def tick(self) -> None:
         """What has to happen with time. Called about ten times a second."""
@@ -428,6 +502,7 @@ class Engine:
         self.pacer.set_limit(memory.entries_limit())
         self.residency.policy.tick(core.now_ms)
         self.expiry.tick()
+        self.field_expiry.tick()
         self.pacer.relieve()
         self.pacer.flush_if_due()
         self._look_around()
@@ -460,6 +535,11 @@ class Engine:
         # In the next turn, not inside a command: a tick may cut an epoch and resume other clients.
         self.workers.post(self.tick)
 
+    def set_notifications(self, classes: str) -> None:
+        """Change which keyspace events are published."""
+        self.notifier.set_classes(classes)
+        self._look_around()
+
     def set_policy(self, name: str, lfu_log_factor: int, lfu_decay_minutes: int) -> None:
         """Change the eviction policy. O(resident keys)."""
         self.residency.set_policy(
@@ -473,6 +553,10 @@ class Engine:
         """
         self.workers.stop()
         self.store.close()
+
+
+def _no_timer(when: float) -> None:
+    """Without an owner that has a clock, turns come when they come."""
 
 
 def _none() -> int:

@@ -13,9 +13,9 @@ from dscache.engine.transactions import Transaction, end_transaction, watched_ke
 from dscache.engine.waiting import (
     Fault,
     JobFault,
+    KeysFault,
     SettleFault,
     Suspension,
-    TransactionFault,
     Wanted,
 )
 from dscache.errors import CommandError
@@ -41,7 +41,7 @@ def run_transaction(engine: Engine, session: Session) -> object:
         return NULL_ARRAY
     missing = _missing_keys(engine, session, transaction)
     if missing:
-        raise TransactionFault(missing)
+        raise KeysFault(missing)
     end_transaction(core, session)
     replies: list[object] = []
     core.must_not_fault = True

@@ -7,7 +7,8 @@ The rules of the house meet here:
 * ``for_write`` captures the old value for the epoch that is being saved, if it must. After a change
   in place, and only then, the handler calls ``changed``.
 * ``put`` needs no lookup: whether the key existed is settled when its epoch is committed.
-* Expired keys do not exist: each lookup makes sure of it.
+* Expired keys do not exist, nor do expired fields of hashes: each lookup makes sure of it. Only of a
+  value that is not in memory nothing is known: ``find`` may show a key all of whose fields are due.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from dscache.cache.entry import (
     Entry,
 )
 from dscache.cache.space import Space
-from dscache.engine.core import Core
-from dscache.engine.waiting import SettleFault
-from dscache.values.base import Apart, type_code_of
+from dscache.engine.core import KEY_MISS, Core
+from dscache.engine.waiting import KeysFault, SettleFault, Wanted
+from dscache.store.layout import expiry_key, field_generation
+from dscache.values.base import Apart, Value, type_code_of
 
 #: ``put`` with this due time leaves the key's due time as it is.
 KEEP_EXPIRY: Final = -1
@@ -58,16 +60,38 @@ class Keyspace:
         stats = self._stats
         stats.cache_hits += 1
         if value is None or (entry.expire_ms != 0 and self._expire_if_due(entry)):
-            stats.keyspace_misses += 1
+            self._count_miss(key)
             return None
-        if type(value) is not bytes and isinstance(value, Apart):
-            value = self._core.missing(self.space, key, True).value
+        if type(value) is not bytes:
+            if isinstance(value, Apart):
+                entry = self._core.missing(self.space, key, True)
+                value = entry.value
+            if self._has_vanished(entry, value):
+                self._count_miss(key)
+                return None
         # A pinned entry was loaded for a command that waits: its first use is no hit, or else
         # every policy would take what is used once for what is used twice.
         if entry.pins == 0 and not self._core.no_touch:
             self._residency.policy.hit(entry)
         stats.keyspace_hits += 1
         return value
+
+    def bring(self, keys: list[bytes]) -> None:
+        """Have ``keys`` in memory, whole: one fault for all that are not. O(keys).
+
+        For keys that only the running command can know. In a transaction it does nothing: each lookup
+        will load its key.
+        """
+        if self._core.must_not_fault:
+            return
+        missing: list[Wanted] = []
+        entries = self.space.entries
+        for key in keys:
+            entry = entries.get(key)
+            if entry is None or isinstance(entry.value, Apart):
+                missing.append((self.space, key, True))
+        if missing:
+            raise KeysFault(missing)
 
     def for_write(self, key: bytes) -> object:
         """The value of ``key`` for changing it in place, or None.
@@ -79,7 +103,10 @@ class Keyspace:
             return None
         value = entry.value
         if type(value) is not bytes and isinstance(value, Apart):
-            value = self._core.missing(self.space, key, True).value
+            entry = self._core.missing(self.space, key, True)
+            value = entry.value
+            if self._has_vanished(entry, value):
+                return None
         self._flusher.before_change(entry)
         if entry.pins == 0 and not self._core.no_touch:
             self._residency.policy.hit(entry)
@@ -94,17 +121,26 @@ class Keyspace:
         if entry is None:
             entry = self._core.missing(self.space, key, False)
         self._stats.cache_hits += 1
-        if entry.value is None or (entry.expire_ms != 0 and self._expire_if_due(entry)):
+        value = entry.value
+        if value is None or (entry.expire_ms != 0 and self._expire_if_due(entry)):
+            return None
+        if type(value) is not bytes and self._has_vanished(entry, value):
             return None
         return entry
 
     def exists(self, key: bytes) -> bool:
         """Whether ``key`` exists; counts as a hit or a miss in INFO, as in Redis."""
         if self.find(key) is None:
-            self._stats.keyspace_misses += 1
+            self._count_miss(key)
             return False
         self._stats.keyspace_hits += 1
         return True
+
+    def _count_miss(self, key: bytes) -> None:
+        self._stats.keyspace_misses += 1
+        core = self._core
+        if core.tells_misses:
+            core.lookup_events.append((self.index, KEY_MISS, key))
 
     def type_of(self, key: bytes) -> int | None:
         """The type code of the value of ``key``, or None."""
@@ -143,13 +179,20 @@ class Keyspace:
 
     # Changing
 
-    def put(self, key: bytes, value: object, expire_ms: i64, event: bytes) -> None:
+    def put(
+        self, key: bytes, value: object, expire_ms: i64, event: bytes, is_announced: bool = False
+    ) -> None:
         """Let ``key`` hold ``value``, whatever it held; due at ``expire_ms``, 0 for never.
 
         Needs no lookup, except with KEEP_EXPIRY, which keeps the due time of a key that was found.
+        ``is_announced``: ``announce`` has been called.
         """
         space = self.space
         entry = space.entries.get(key)
+        if entry is None and self._core.tells_new and not is_announced:
+            entry = self._known(key)
+        if entry is not None and entry.expire_ms != 0 and entry.value is not None:
+            self._expire_if_due(entry)
         if entry is None:
             assert expire_ms != KEEP_EXPIRY, "KEEP_EXPIRY needs the key to be looked up first"
             entry = Entry(key, None, space.number)
@@ -162,8 +205,11 @@ class Keyspace:
         if space.loads:
             self._core.loader.overtake(space, key)
         if entry.value is None:
+            if self._core.tells_new and not is_announced:
+                self.notify(key, b"new")
             space.keys += 1
             self._residency.resident += 1
+            entry.frequency = self._residency.policy.first_frequency()
         elif not self._core.no_touch:
             self._residency.policy.hit(entry)
         if expire_ms != KEEP_EXPIRY and entry.expire_ms != expire_ms:
@@ -174,6 +220,26 @@ class Keyspace:
             entry.expire_ms = expire_ms
         entry.value = value
         self._mark(entry, event)
+
+    def announce(self, key: bytes) -> None:
+        """``key`` is going to be made anew: what is due is expired, and the new key is told of.
+
+        For RENAME and its like, which tell this before all else, and even if there was such a key.
+        """
+        entry = self.space.entries.get(key)
+        if entry is not None and entry.expire_ms != 0 and entry.value is not None:
+            self._expire_if_due(entry)
+        if self._core.tells_new:
+            self.notify(key, b"new")
+
+    def _known(self, key: bytes) -> Entry:
+        """The entry of ``key``, from the disk if it must be.
+
+        It is in memory already, or else a key specification has not named it. Then everybody waits:
+        the command may have changed something, and cannot be run again.
+        """
+        self._core.loader.load_now(self.space, key, False)
+        return self.space.entries[key]
 
     def delete(self, key: bytes, event: bytes) -> bool:
         """Remove ``key``; whether it existed. Does not load the value."""
@@ -203,6 +269,33 @@ class Keyspace:
         self._prepare(entry)
         self._mark(entry, event)
 
+    def changed_quietly(self, key: bytes) -> None:
+        """As ``changed``, of what nobody is told: no event, no WATCH fails, nobody blocked is woken.
+
+        So Redis has it for what consumers of a stream do (a delivery, XACK); nor could who is blocked
+        in XREADGROUP be woken by each look that another takes at the stream.
+        """
+        entry = self.space.entries[key]
+        self._prepare(entry)
+        before: i64 = entry.size
+        self._residency.charge(entry)
+        self._flusher.changed(entry, entry.size - before)
+
+    def shrunk(self, key: bytes, event: bytes) -> None:
+        """As ``changed``, of a container that has lost elements: without any left, the key goes."""
+        entry = self.space.entries[key]
+        self.changed(key, event)
+        value = entry.value
+        assert isinstance(value, Value)
+        if value.count() == 0:
+            self._remove(entry, b"del")
+
+    def notify(self, key: bytes, event: bytes) -> None:
+        """Tell of one more event of a change that has been reported already."""
+        core = self._core
+        if core.listeners:
+            core.tell(self.index, event, key)
+
     def _prepare(self, entry: Entry) -> None:
         """``entry`` is going to change: out of the queues, and copied if it is being saved."""
         if entry.state == CLEAN:
@@ -213,15 +306,21 @@ class Keyspace:
             self._core.loader.overtake(self.space, entry.key)
 
     def _mark(self, entry: Entry, event: bytes) -> None:
-        """``entry`` has changed: charge it, mark it dirty, tell those who want to know."""
+        """``entry`` has changed: charge it, mark it dirty, tell those who want to know.
+
+        An empty event is a change that Redis tells nobody (PFCOUNT keeps its result in the value).
+        """
         before: i64 = entry.size
         self._residency.charge(entry)
         self._flusher.changed(entry, entry.size - before)
         core = self._core
         if core.watchers:
             self._touch_watchers(entry.key)
-        for listener in core.listeners:
-            listener(self.index, event, entry.key)
+        blocking = core.blocking
+        if blocking is not None and blocking.any:
+            blocking.signal(self.index, entry.key)
+        if event and core.listeners:
+            core.tell(self.index, event, entry.key)
 
     def _remove(self, entry: Entry, event: bytes) -> None:
         self._prepare(entry)
@@ -249,6 +348,24 @@ class Keyspace:
         self._remove(entry, b"expired")
         return True
 
+    def _has_vanished(self, entry: Entry, value: object) -> bool:
+        """Remove the fields of ``value``, which ``entry`` has, that are due; whether the key went with
+        the last of them."""
+        if not isinstance(value, Value):
+            return False
+        due_ms = value.next_due_ms()
+        return 0 < due_ms <= self._core.now_ms and self._expire_fields(entry, value) == 0
+
+    def _expire_fields(self, entry: Entry, value: Value) -> int:
+        """Remove what is due, at least one field; how many are left. O(log n) for each, in general."""
+        self._prepare(entry)
+        self._stats.expired_fields += value.expire(self._core.now_ms)
+        self._mark(entry, b"hexpired")
+        left = value.count()
+        if left == 0:
+            self._remove(entry, b"del")
+        return left
+
     def expire_from_index(self, key: bytes, due_ms: int) -> bool:
         """The expiry index says that ``key`` is due: delete it, without loading it.
 
@@ -272,6 +389,33 @@ class Keyspace:
         space.expires -= 1
         self._stats.expired_keys += 1
         self._mark(entry, b"expired")
+        return True
+
+    def expire_fields_from_index(self, key: bytes, due_ms: int) -> bool:
+        """The index of fields' due times says that a field of ``key`` is due at ``due_ms``, which has
+        passed. The key's entry is there, with its value if it has one: remove what is due; if nothing
+        is, the record is out of date and is deleted with the next epoch.
+
+        False if the record stays for now: the key has changes that are not on disk yet, or it is not due
+        after all.
+        """
+        space = self.space
+        entry = space.entries[key]
+        value = entry.value
+        # If so, it goes with the next change.
+        is_true = space.field_due.get(key, 0) == due_ms
+        if value is not None:
+            if entry.expire_ms != 0 and self._expire_if_due(entry):
+                return is_true
+            assert not isinstance(value, Apart), "what is not in memory cannot be judged"
+            if isinstance(value, Value) and 0 < value.next_due_ms() <= self._core.now_ms:
+                self._expire_fields(entry, value)
+                return is_true
+        if entry.state != CLEAN or is_true:
+            # (The latter when the clock was set back.)
+            return False
+        # Memory knows what is on disk, and the record is not of it.
+        self._flusher.forget_index(expiry_key(field_generation(space.generation), due_ms, key))
         return True
 
     # Memory

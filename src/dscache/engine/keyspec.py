@@ -13,13 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-#: What a command needs in memory before it can run.
+#: What a command needs in memory before it can run. VALUE_OF_CONTAINER is HEAD if that says that it is a
+#: string.
 NOTHING: Final = 0
 HEAD: Final = 1
 VALUE: Final = 2
+VALUE_OF_CONTAINER: Final = 3
 
 #: What a command needs of its keys, where that depends on the arguments.
 Chooser = Callable[[list[bytes]], int]
+
+#: The number of another database in which a command looks for its keys, or -1.
+DatabaseChooser = Callable[[list[bytes]], int]
 
 #: A custom finder: indexes of the keys in the arguments; raises ValueError if they make no sense.
 KeyFinder = Callable[[list[bytes]], list[int]]
@@ -33,7 +38,8 @@ class KeySpec:
     and ``limit`` describe a range as in COMMAND INFO; ``count_at`` >= 0 instead says that the number
     of keys stands there (relative to the beginning) and the first key at ``first``. ``finder``
     overrides all of it. ``needs`` says what is preloaded, and ``chooser`` where that depends on the
-    arguments. ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones.
+    arguments; ``other_database`` in which other database the command looks whether they exist.
+    ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones.
     """
 
     def __init__(
@@ -51,12 +57,14 @@ class KeySpec:
         first: int = 0,
         finder: KeyFinder | None = None,
         chooser: Chooser | None = None,
+        other_database: DatabaseChooser | None = None,
         notes: str = "",
     ) -> None:
         self.index: Final = index
         self.access: Final = access.split()
         self._needs: Final = needs
         self._chooser: Final = chooser
+        self._other_database: Final = other_database
         self.last: Final = last
         self.step: Final = step
         self.limit: Final = limit
@@ -68,8 +76,12 @@ class KeySpec:
         self.notes: Final = notes
 
     def needs(self, args: list[bytes]) -> int:
-        """NOTHING, HEAD or VALUE: what must be in memory before the command runs."""
+        """NOTHING, HEAD, ...: what must be in memory before the command runs."""
         return self._needs if self._chooser is None else self._chooser(args)
+
+    def other_database(self, args: list[bytes]) -> int:
+        """The database whose heads must be in memory too; -1 for none. It may not exist."""
+        return -1 if self._other_database is None else self._other_database(args)
 
     def positions(self, args: list[bytes]) -> list[int]:
         """Indexes of this specification's keys in ``args``. O(keys).

@@ -57,6 +57,8 @@ class Page:
     def __init__(self, found: list[Found], next_position: int) -> None:
         self.found: Final = found
         self.next_position: Final = next_position
+        #: Keys in memory that were met and are due: for the caller to let expire.
+        self.due: Final[list[bytes]] = []
 
 
 class _Sorted:
@@ -125,7 +127,17 @@ class Scanner:
             end = self._sorted_places(space, entries).end_of(start, end, count)
         if end < read.next_position:
             stored = [found for found in stored if found.position < end]
-        return Page(self._overlay(space, stored, start, end), end)
+        page = Page(self._overlay(space, stored, start, end), end)
+        for one in stored:
+            entry = space.entries.get(one.key)
+            if entry is not None and entry.value is not None and not self._is_alive(entry):
+                page.due.append(one.key)
+        for entries in core.flusher.uncommitted_lists():
+            for _, key in self._sorted_places(space, entries).between(start, end):
+                entry = space.entries.get(key)
+                if entry is not None and entry.value is not None and not self._is_alive(entry):
+                    page.due.append(key)
+        return page
 
     def all_matching(self, space: Space, matches: Callable[[bytes], bool]) -> list[bytes]:
         """Every key that ``matches``, as of one instant (KEYS). Faults. O(keys)."""

@@ -85,8 +85,34 @@ class Session:
         #: CLIENT NO-TOUCH: what it does is no use of a key for the eviction policy.
         self.no_touch = False
         self.is_monitor = False
-        #: Text of MONITOR for this session, if it is a monitor.
+        #: Subscribed to anything; the engine's PubSub knows to what.
+        self.is_subscriber = False
+        #: The owner's way to send what no request asked for: messages, and the lines of MONITOR.
         self.push: Deliver = _nowhere
+        #: A command of this session has begun to run and the owner has not got its reply.
+        self.is_running = False
+        # Messages that came meanwhile. They follow the reply, as in Redis; inside of EXEC's they
+        # would even break it.
+        self._held: list[object] = []
+
+    def tell(self, message: object) -> None:
+        """Send ``message``, which no request asked for; after the reply of what is running."""
+        if self.is_running:
+            self._held.append(message)
+        else:
+            self.push(message)
+
+    def reply_sent(self) -> None:
+        """The running command's reply is on its way, or the command has been suspended.
+
+        The owner calls it after each reply.
+        """
+        self.is_running = False
+        if self._held:
+            held = self._held
+            self._held = []
+            for message in held:
+                self.push(message)
 
     def should_drop_reply(self) -> bool:
         """Whether the reply of the command that has just run is not sent (CLIENT REPLY).

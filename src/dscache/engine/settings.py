@@ -27,6 +27,7 @@ def apply_settings(engine: Engine) -> None:
     _apply_expiry(engine, config)
     _apply_slowlog(engine, config)
     _apply_latency(engine, config)
+    _apply_notifications(engine, config)
     config.on_change(("cache-flush-delay",), lambda changed: _apply_flushing(engine, changed))
     config.on_change(("active-expire-effort",), lambda changed: _apply_expiry(engine, changed))
     config.on_change(
@@ -36,6 +37,9 @@ def apply_settings(engine: Engine) -> None:
     config.on_change(
         ("latency-monitor-threshold", "latency-tracking"),
         lambda changed: _apply_latency(engine, changed),
+    )
+    config.on_change(
+        ("notify-keyspace-events",), lambda changed: _apply_notifications(engine, changed)
     )
     config.on_change(("cache-policy",), lambda changed: _apply_policy(engine, changed))
     config.on_change(
@@ -65,6 +69,10 @@ def _apply_slowlog(engine: Engine, config: Config) -> None:
 def _apply_latency(engine: Engine, config: Config) -> None:
     engine.latency.threshold_ms = config.latency_monitor_threshold
     engine.latency_tracking = config.latency_tracking
+
+
+def _apply_notifications(engine: Engine, config: Config) -> None:
+    engine.set_notifications(config.notify_keyspace_events)
 
 
 def _apply_policy(engine: Engine, config: Config) -> None:

@@ -62,6 +62,7 @@ _TYPE_OF: Final = {
 #: Names of oneofs, by their first alternative.
 _CHOICE_NAMES: Final = {
     "NX": "condition",
+    "FNX": "condition",
     "GT": "comparison",
     "EX": "expiration",
     "ASYNC": "flush-type",
@@ -100,6 +101,9 @@ _BLOCK_NAMES: Final = {
     "count": "options",
     "IDLE": "filters",
 }
+
+#: Names of tokens that stand alone, where they are not the token.
+_TOKEN_NAMES: Final = {"CH": "change", "INCR": "increment"}
 
 
 class Argument:
@@ -267,7 +271,7 @@ def _is_operand(node: _Node, takes_optional: bool) -> bool:
 
 def _with_token(token: str, operands: list[Argument]) -> Argument:
     if not operands:
-        argument = Argument(token.lower(), "pure-token")
+        argument = Argument(_TOKEN_NAMES.get(token, token.lower()), "pure-token")
     elif len(operands) == 1 and not operands[0].token and not operands[0].is_optional:
         argument = operands[0]
     else:

@@ -38,7 +38,12 @@ class Suspension(Wait):
         super().__init__()
         self.session: Final = session
         self.command: Final = command
-        self.args: Final = args
+        self.args = args
+        #: What it waits to change, if anything, and the number of the database that this is in.
+        self.block: BlockFault | None = None
+        self.database = 0
+        #: When its time is over; 0.0 if never.
+        self.deadline = 0.0
 
 
 class Fault(BaseException):
@@ -53,8 +58,8 @@ class KeyFault(Fault):
         self.wanted: Final[Wanted] = (space, key, whole)
 
 
-class TransactionFault(Fault):
-    """Keys of the commands of a transaction are not in memory."""
+class KeysFault(Fault):
+    """Several keys are not in memory: those of a transaction, or those that SORT finds in a list."""
 
     def __init__(self, wanted: list[Wanted]) -> None:
         super().__init__()
@@ -91,3 +96,24 @@ class RoomFault(Fault):
 
 class PauseFault(Fault):
     """CLIENT PAUSE holds this command back."""
+
+
+class BlockFault(Fault):
+    """Nothing there yet: the client waits for one of ``keys`` (see ``dscache.engine.blocking``)."""
+
+    def __init__(
+        self,
+        keys: list[bytes],
+        timeout_ms: int,
+        otherwise: object,
+        type_code: int,
+        even_if_gone: bool,
+        replacement: list[bytes] | None,
+    ) -> None:
+        super().__init__()
+        self.keys: Final = keys
+        self.timeout_ms: Final = timeout_ms
+        self.otherwise: Final = otherwise
+        self.type_code: Final = type_code
+        self.even_if_gone: Final = even_if_gone
+        self.replacement: Final = replacement

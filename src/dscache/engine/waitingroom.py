@@ -16,34 +16,42 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from mypy_extensions import i64
-
 from dscache.cache.flusher import Epoch
 from dscache.cache.space import Space
-from dscache.cache.wait import FOR_COMMIT, FOR_KEYS, FOR_PAUSE, FOR_ROOM, FOR_SCAN, Wait
+from dscache.cache.wait import (
+    FOR_CHANGE,
+    FOR_COMMIT,
+    FOR_KEYS,
+    FOR_PAUSE,
+    FOR_ROOM,
+    FOR_SCAN,
+    Wait,
+)
 from dscache.cache.workers import Workers
+from dscache.engine.blocking import Blocking
 from dscache.engine.command import Command, CommandTable
 from dscache.engine.core import Core
 from dscache.engine.keyspace import Keyspace, settled_name
-from dscache.engine.keyspec import NOTHING, VALUE
+from dscache.engine.keyspec import HEAD, NOTHING, VALUE, VALUE_OF_CONTAINER
 from dscache.engine.latency import LatencyMonitor
 from dscache.engine.pacing import Pacer
 from dscache.engine.session import Session
 from dscache.engine.waiting import (
     SUSPENDED,
+    BlockFault,
     CommitFault,
     Fault,
     JobFault,
     KeyFault,
+    KeysFault,
     PauseFault,
     RoomFault,
     SettleFault,
     Suspension,
-    TransactionFault,
     Wanted,
 )
-from dscache.errors import DscacheError
-from dscache.values.base import Apart
+from dscache.errors import CommandError, DscacheError
+from dscache.values.base import STRING, Apart
 
 #: Requests that one client has sent ahead and whose keys are loaded ahead.
 LOOK_AHEAD: Final = 512
@@ -52,6 +60,8 @@ LOOK_AHEAD: Final = 512
 Run = Callable[[Session, Command, list[bytes]], object]
 #: The reply of a command that cannot run, because what it waited for has failed.
 Fail = Callable[[Session, Command, DscacheError], object]
+#: Counts a command that has been answered; the last argument is when it began.
+Account = Callable[[Session, Command, list[bytes], float], None]
 
 
 class _Settling:
@@ -100,6 +110,18 @@ class _Job:
         self._room.job_ended(self._wait, self._name, self._result)
 
 
+def _add_if_missing(missing: list[Wanted], space: Space, key: bytes, needs: int) -> None:
+    entry = space.entries.get(key)
+    if entry is None:
+        missing.append((space, key, needs == VALUE))
+        return
+    value = entry.value
+    if isinstance(value, Apart) and (
+        needs == VALUE or (needs == VALUE_OF_CONTAINER and value.type_code() != STRING)
+    ):
+        missing.append((space, key, True))
+
+
 class WaitingRoom:
     """See the module's docstring."""
 
@@ -109,26 +131,39 @@ class WaitingRoom:
         table: CommandTable,
         workers: Workers,
         latency: LatencyMonitor,
+        keyspaces: list[Keyspace],
         run: Run,
         fail: Fail,
+        account: Account,
+        want_turn_at: Callable[[float], None],
     ) -> None:
         self._core: Final[Core] = core
         self._table: Final[CommandTable] = table
         self._workers: Final[Workers] = workers
         self._latency: Final[LatencyMonitor] = latency
+        self._keyspaces: Final[list[Keyspace]] = keyspaces
         self._run = run
         self._fail = fail
+        self._account = account
         self._for_room: deque[Suspension] = deque()
         self._for_commit: list[tuple[int, Suspension]] = []
         self._for_settling: list[_Settling] = []
         self._for_pause: list[Suspension] = []
-        #: Clients that wait, for whatever it is.
-        self.waiting_clients: i64 = 0
+        self._want_turn_at = want_turn_at
+        #: Those who wait for keys to change.
+        self.blocking: Final[Blocking] = Blocking(
+            keyspaces, self._retry, self._finish, self._give_up
+        )
 
     @property
     def writers_waiting(self) -> int:
         """Clients whose writes wait for room."""
         return len(self._for_room)
+
+    @property
+    def paused_clients(self) -> int:
+        """Clients that CLIENT PAUSE holds back, without those that had been blocked before."""
+        return sum(wait.block is None for wait in self._for_pause)
 
     # In
 
@@ -140,12 +175,11 @@ class WaitingRoom:
         if wait is None:
             wait = Suspension(session, command, args)
             session.wait = wait
-            self.waiting_clients += 1
         assert isinstance(wait, Suspension)
         wait.restarts += 1
         if isinstance(fault, KeyFault):
             self._arrange_keys(wait, fault.wanted)
-        elif isinstance(fault, TransactionFault):
+        elif isinstance(fault, KeysFault):
             wait.reason = FOR_KEYS
             for wanted in fault.wanted:
                 self._want(wait, wanted)
@@ -160,11 +194,22 @@ class WaitingRoom:
         elif isinstance(fault, RoomFault):
             wait.reason = FOR_ROOM
             self._for_room.append(wait)
+        elif isinstance(fault, BlockFault):
+            self._arrange_change(wait, fault)
         else:
             assert isinstance(fault, PauseFault)
             wait.reason = FOR_PAUSE
             self._for_pause.append(wait)
         return SUSPENDED
+
+    def _arrange_change(self, wait: Suspension, fault: BlockFault) -> None:
+        """Until a key changes may be long: what was loaded for the command is not kept for it."""
+        wait.reason = FOR_CHANGE
+        self._release(wait)
+        wait.is_preloaded = False
+        deadline = self.blocking.add(wait, fault, self._core.clock.time())
+        if deadline is not None:
+            self._want_turn_at(deadline)
 
     def _arrange_keys(self, wait: Suspension, first: Wanted) -> None:
         """Load the key that was missed, and at the first fault all that the command names."""
@@ -186,23 +231,28 @@ class WaitingRoom:
             self._core.stats.cache_hits -= 1
 
     def missing_keys(self, keyspace: Keyspace, command: Command, args: list[bytes]) -> list[Wanted]:
-        """Keys that ``command`` will need and memory does not know (well enough). O(keys)."""
+        """Keys that ``command`` will need and memory does not know (well enough). O(keys).
+
+        Where new keys are told of, a write needs to know of each whether it exists.
+        """
         missing: list[Wanted] = []
-        entries = keyspace.space.entries
         for spec in command.keys:
             needs = spec.needs(args)
-            if needs == NOTHING:
+            if needs == NOTHING and self._core.tells_new and command.is_write:
+                needs = HEAD
+            other = spec.other_database(args)
+            if needs == NOTHING and other < 0:
                 continue
-            whole = needs == VALUE
             try:
                 positions = spec.positions(args)
             except ValueError:
                 # The handler will say what is wrong with the arguments.
                 continue
             for place in positions:
-                entry = entries.get(args[place])
-                if entry is None or (whole and isinstance(entry.value, Apart)):
-                    missing.append((keyspace.space, args[place], whole))
+                if needs != NOTHING:
+                    _add_if_missing(missing, keyspace.space, args[place], needs)
+                if 0 <= other < len(self._keyspaces):
+                    _add_if_missing(missing, self._keyspaces[other].space, args[place], HEAD)
         return missing
 
     def look_ahead(self, session: Session, requests: list[list[bytes]]) -> None:
@@ -248,12 +298,64 @@ class WaitingRoom:
         session = wait.session
         if wait.error is not None:
             reply = self._fail(session, wait.command, wait.error)
+        elif wait.block is not None and not self.blocking.may_find(wait):
+            # What it was woken for has gone meanwhile, or has turned out to be of another type.
+            self._arrange_change(wait, wait.block)
+            self.blocking.signal_behind(wait)
+            return
         else:
             reply = self._run(session, wait.command, wait.args)
             if reply is SUSPENDED:
+                if wait.reason == FOR_CHANGE:
+                    self.blocking.signal_behind(wait)
                 return
+        # Those who blocked behind it had to wait for it to run.
+        self.blocking.signal_behind(wait)
+        self.blocking.remove(wait)
+        self._finish(wait, reply)
+        self.blocking.serve()
+
+    def _retry(self, wait: Suspension) -> object:
+        """Run the command of a client whose key has changed: its reply, or SUSPENDED."""
+        return self._run(wait.session, wait.command, wait.args)
+
+    def _give_up(self, wait: Suspension, reply: object) -> None:
+        """The command of ``wait``, which has been blocked, ends without having run to its end."""
+        self._account(wait.session, wait.command, wait.args, self._core.clock.time())
+        self._finish(wait, reply)
+
+    def unblock(self, session: Session, error: CommandError | None) -> bool:
+        """CLIENT UNBLOCK: let ``session`` wait no longer, as if its time were over, or with an error.
+
+        Whether it was blocked. The reply goes out in the next turn: a command has called this, even
+        inside a transaction.
+        """
+        wait = session.wait
+        if wait is None:
+            return False
+        assert isinstance(wait, Suspension)
+        fault = wait.block
+        if fault is None:
+            return False
+        self._withdraw(wait)
+        otherwise = fault.otherwise
+        self._workers.post(lambda: self._end_unblocked(wait, otherwise, error))
+        return True
+
+    def _end_unblocked(
+        self, wait: Suspension, otherwise: object, error: CommandError | None
+    ) -> None:
+        if wait.session.wait is not wait:
+            # The client has left.
+            return
+        if error is not None:
+            otherwise = self._fail(wait.session, wait.command, error)
+        self._give_up(wait, otherwise)
+
+    def _finish(self, wait: Suspension, reply: object) -> None:
+        """The command of ``wait`` has its reply."""
+        session = wait.session
         session.wait = None
-        self.waiting_clients -= 1
         if wait.reason == FOR_KEYS:
             seconds = time.perf_counter() - wait.since
             self._latency.note("load", self._core.clock.time(), seconds)
@@ -278,8 +380,14 @@ class WaitingRoom:
             return
         assert isinstance(wait, Suspension)
         session.wait = None
+        self._withdraw(wait)
+
+    def _withdraw(self, wait: Suspension) -> None:
+        """``wait`` waits for nothing any more; what is under way for it will not run it again."""
         wait.cancelled = True
-        self.waiting_clients -= 1
+        if wait.reason != FOR_CHANGE:
+            self.blocking.signal_behind(wait)
+        self.blocking.remove(wait)
         self._release(wait)
         if wait.reason == FOR_ROOM and wait in self._for_room:
             self._for_room.remove(wait)

@@ -76,7 +76,8 @@ class Clients:
             session = connection.session
             connection.check_output_limit(now)
             idle = timeout and now - session.last_active > timeout
-            if idle and session.wait is None and not session.is_monitor:
+            listens = session.is_monitor or session.is_subscriber
+            if idle and session.wait is None and not listens:
                 self.log_closing(connection, "it was idle longer than timeout")
                 connection.abort()
 

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
-from dscache.cache.wait import FOR_PAUSE
+from dscache.cache.wait import FOR_CHANGE, FOR_PAUSE
 from dscache.engine.engine import Engine
 from dscache.engine.waiting import SUSPENDED
 from dscache.engine.waitingroom import LOOK_AHEAD
 from dscache.errors import ProtocolError
 from dscache.wire.encoder import ReplyWriter
-from dscache.wire.reply import ErrorReply
+from dscache.wire.reply import ErrorReply, Several
 from dscache.wire.request import RequestParser
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Connection:
         """
         if self._waiting:
             wait = self.session.wait
-            return wait is not None and wait.reason == FOR_PAUSE
+            return wait is not None and wait.reason in (FOR_CHANGE, FOR_PAUSE)
         return not self._write_paused
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -225,9 +225,10 @@ class Connection:
         writer = self._writer
         if writer.resp != session.resp:
             writer.resp = session.resp
-        if session.reply_mode != 0 and session.should_drop_reply():
-            return
-        writer.write(reply)
+        # Confirmations of SUBSCRIBE are messages: CLIENT REPLY does not concern them.
+        if session.reply_mode == 0 or not session.should_drop_reply() or isinstance(reply, Several):
+            writer.write(reply)
+        session.reply_sent()
 
     def _deliver(self, reply: object) -> None:
         """The reply of the command that waited; what is behind it goes on."""
@@ -301,7 +302,8 @@ class Connection:
         if transport is None or self._closing:
             return
         size: i64 = transport.get_write_buffer_size()
-        limit = self._engine.config.client_output_buffer_limit.normal
+        limits = self._engine.config.client_output_buffer_limit
+        limit = limits.pubsub if self.session.is_subscriber else limits.normal
         if size <= limit.soft_bytes or limit.soft_bytes == 0:
             self.over_soft_limit_since = 0.0
         elif self.over_soft_limit_since == 0.0:

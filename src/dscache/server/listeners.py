@@ -179,7 +179,7 @@ class Listeners:
         for bound in self._wanted.values():
             for one in bound:
                 host, port = one.getsockname()[:2]
-                found.append(f"{host}:{port}")
+                found.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         if self._unix is not None:
             found.append(self._unix_path)
         return found

@@ -78,6 +78,7 @@ class Server:
         self._stopping = False
         self._save = True
         self._signals = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._has_failed = False
         self._temporary: str | None = None
 
@@ -125,6 +126,7 @@ class Server:
         self._clients = Clients(engine)
         engine.buffers_bytes = self._clients.buffers_bytes
         engine.on_shutdown = self.stop
+        engine.want_turn_at = self._turn_at
         engine.counters.tcp_port = config.port
         engine.counters.config_file = config.path or ""
         engine.counters.executable = sys.executable
@@ -188,6 +190,20 @@ class Server:
 
     def _turn(self) -> None:
         self._turn_wanted = False
+        self._engine.turn()
+
+    def _turn_at(self, when: float) -> None:
+        """Give the engine a turn at ``when``, or before: one timer, for the earliest."""
+        delay = max(when - self._engine.core.clock.time(), 0.0)
+        due = self._loop.time() + delay
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
         self._engine.turn()
 
     def _wake(self) -> None:

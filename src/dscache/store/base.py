@@ -1,4 +1,4 @@
-"""What dscache asks of a key-value engine, and the batch that it hands over.
+"""What dscache asks of a key-value engine.
 
 An engine must promise:
 
@@ -25,7 +25,10 @@ event loop never makes them, except for a blocking load as the last resort. (``m
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from dscache.store.batch import Batch
 
 #: Columns. RocksDB calls them column families.
 DATA: Final = 0
@@ -33,38 +36,6 @@ EXPIRES: Final = 1
 PAYLOADS: Final = 2
 META: Final = 3
 COLUMN_NAMES: Final = ("data", "expires", "payloads", "meta")
-
-
-class Batch:
-    """Changes that take effect together, in the order of the calls. Belongs to one thread."""
-
-    def __init__(self) -> None:
-        #: (column, key, value); value None deletes. Applied after ``ranges``.
-        self.operations: list[tuple[int, bytes, bytes | None]] = []
-        #: (column, begin, end): delete every key with begin <= key < end. Applied first.
-        self.ranges: list[tuple[int, bytes, bytes]] = []
-        self.size_bytes = 0
-
-    def put(self, column: int, key: bytes, value: bytes) -> None:
-        """Store ``value`` under ``key``."""
-        self.operations.append((column, key, value))
-        self.size_bytes += len(key) + len(value)
-
-    def delete(self, column: int, key: bytes) -> None:
-        """Remove ``key`` if it is there."""
-        self.operations.append((column, key, None))
-        self.size_bytes += len(key)
-
-    def prepend(self, other: Batch) -> None:
-        """Let the operations of ``other`` take effect before those of this batch."""
-        if other.operations:
-            self.operations = other.operations + self.operations
-            self.size_bytes += other.size_bytes
-
-    def delete_range(self, column: int, begin: bytes, end: bytes) -> None:
-        """Remove every key with ``begin <= key < end``. O(1), whatever the range holds."""
-        self.ranges.append((column, begin, end))
-        self.size_bytes += len(begin) + len(end)
 
 
 class Snapshot(Protocol):

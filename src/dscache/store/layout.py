@@ -17,6 +17,10 @@ Expiry index keys::
 They are ordered by due time inside a generation, so active expiry reads a prefix and never scans,
 and a flushed database's index goes with the same kind of range deletion as its data.
 
+The hashes that have fields with due times have an index of their own in the same column, by the earliest
+of them. Its keys are made in the same way, with the top bit of the generation set
+(``field_generation``), so it lies behind the other.
+
 All integers are big-endian, so byte order is numeric order.
 """
 
@@ -90,6 +94,12 @@ def expiry_bound(generation: int, due_ms: int) -> bytes:
 def split_expiry_key(stored: bytes) -> tuple[int, bytes]:
     """(due time in ms, key) of an expiry index key."""
     return read_i64_be(stored, 4), stored[PREFIX_BYTES:]
+
+
+def field_generation(generation: int) -> int:
+    """What stands for ``generation`` in the index of fields' due times: the same with its top bit set,
+    as a signed number."""
+    return generation - (1 << 31)
 
 
 def generation_of(stored: bytes) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from dscache.errors import StoreError
-from dscache.store.base import COLUMN_NAMES, Batch
+from dscache.store.base import COLUMN_NAMES
+from dscache.store.batch import Batch
 
 
 class MemorySnapshot:

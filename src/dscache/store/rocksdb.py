@@ -40,7 +40,8 @@ from typing import Final
 from rocksdict import Cache, RdictIter, WriteBufferManager
 
 from dscache.errors import StoreError
-from dscache.store.base import DATA, Batch
+from dscache.store.base import DATA
+from dscache.store.batch import Batch
 from dscache.store.database import RANGE, Database, Stalled, scan_range, walk
 from dscache.store.directory import DirectoryLock, check_version
 from dscache.store.gate import Gate

@@ -8,7 +8,12 @@ Commands use nothing but those methods, so a representation can change without a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
+
+if TYPE_CHECKING:
+    from dscache.config import Config
 
 #: Type codes in records. They are on disk: never renumber, only append.
 STRING: Final = 0
@@ -23,6 +28,7 @@ TYPE_NAMES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 BYTES_OVERHEAD: Final = 33
 
 
+@mypyc_attr(acyclic=True)
 class Value:
     """A value that is not a plain ``bytes``."""
 
@@ -40,6 +46,23 @@ class Value:
 
     def copy(self) -> Value:
         """An independent copy. O(n)."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """Number of elements; of a string, of bytes. O(1). A container without any does not exist."""
+        raise NotImplementedError
+
+    def encoding(self, config: Config) -> bytes:
+        """What OBJECT ENCODING answers: what Redis would use at the thresholds of ``config``. O(1)."""
+        raise NotImplementedError
+
+    def next_due_ms(self) -> int:
+        """When the first of its elements expires, in ms since the epoch; 0 = none does. O(1)."""
+        return 0
+
+    def expire(self, now_ms: int) -> int:
+        """Remove the elements that are due at ``now_ms``; how many they were. Asked for only when
+        ``next_due_ms`` says that there are any."""
         raise NotImplementedError
 
 

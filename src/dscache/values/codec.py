@@ -6,7 +6,12 @@ The other direction is ``Value.encode``; a plain ``bytes`` is its own payload.
 from __future__ import annotations
 
 from dscache.errors import StoreFormatError
-from dscache.values.base import STRING, Value
+from dscache.values.base import HASH, LIST, SET, STREAM, STRING, ZSET, Value
+from dscache.values.hash import decode_hash
+from dscache.values.list import decode_list
+from dscache.values.set import decode_set
+from dscache.values.stream import decode_stream
+from dscache.values.zset import decode_zset
 
 
 def decode_value(type_code: int, payload: bytes) -> object:
@@ -16,6 +21,16 @@ def decode_value(type_code: int, payload: bytes) -> object:
     """
     if type_code == STRING:
         return payload
+    if type_code == HASH:
+        return decode_hash(payload)
+    if type_code == LIST:
+        return decode_list(payload)
+    if type_code == SET:
+        return decode_set(payload)
+    if type_code == ZSET:
+        return decode_zset(payload)
+    if type_code == STREAM:
+        return decode_stream(payload)
     raise StoreFormatError(
         f"a record holds a value of type {type_code}, which this program does not know; "
         "use the dscache release that wrote this store, or a newer one"

@@ -15,9 +15,12 @@ of other types.
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dscache.values.base import STRING, Apart, Value, type_code_of
+
+if TYPE_CHECKING:
+    from dscache.config import Config
 
 #: A string that is longer after a change in place is kept as Text. Copying less takes about as long
 #: as the rest of an APPEND (4 KiB: 0.1 us); the buffer's own header and slack weigh little beyond.
@@ -46,9 +49,11 @@ class Text(Value):
     def copy(self) -> Text:
         return Text(bytes(self._buffer))
 
-    def length(self) -> int:
-        """Number of bytes."""
+    def count(self) -> int:
         return len(self._buffer)
+
+    def encoding(self, config: Config) -> bytes:
+        return b"raw"
 
     def slice(self, start: int, stop: int) -> bytes:
         """Bytes from ``start`` up to and without ``stop``; 0 <= start <= stop. O(stop - start)."""
@@ -79,7 +84,7 @@ def length_of(value: object) -> int:
         # A string's payload is the string itself.
         return value.payload_bytes
     assert isinstance(value, Text), f"{type(value).__name__} is not a string"
-    return value.length()
+    return value.count()
 
 
 def bytes_of(value: object) -> bytes:

@@ -14,11 +14,16 @@ from typing import Final
 from librt.strings import BytesWriter
 
 from dscache.wire.reply import (
+    DoubleText,
     ErrorReply,
+    Grouped,
+    Message,
     NoReply,
     NullArray,
+    Pairs,
     Push,
     SetReply,
+    Several,
     Status,
     Verbatim,
 )
@@ -28,6 +33,10 @@ _OWN_PIECE_BYTES: Final = 16 * 1024
 
 # Whole numbers up to here are printed with all their digits (LLONG_MAX / 2 in Redis's double2ll).
 _WHOLE_MAX: Final = float(2**62)
+
+# What arrays and pushes begin with.
+_ARRAY: Final = 0x2A
+_PUSH: Final = 0x3E
 
 # Headers of the lengths and integers that occur most.
 _PREPARED: Final = 1024
@@ -106,7 +115,13 @@ class ReplyWriter:
     def _rare(self, value: object) -> None:
         resp3 = self.resp == 3
         writer = self._writer
-        if isinstance(value, ErrorReply):
+        if isinstance(value, Message):
+            writer.append(_PUSH if resp3 else _ARRAY)
+            if len(value.encoded) < _OWN_PIECE_BYTES:
+                writer.write(value.encoded)
+            else:
+                self._own_piece(value.encoded)
+        elif isinstance(value, ErrorReply):
             writer.write(b"-" + value.text.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n")
         elif isinstance(value, bool):
             if resp3:
@@ -121,6 +136,11 @@ class ReplyWriter:
                 writer.write(b"," + text + b"\r\n")
             else:
                 self._bulk(text)
+        elif isinstance(value, DoubleText):
+            if resp3:
+                writer.write(b"," + value.text + b"\r\n")
+            else:
+                self._bulk(value.text)
         elif isinstance(value, NullArray):
             writer.write(b"_\r\n" if resp3 else b"*-1\r\n")
         elif isinstance(value, tuple):
@@ -136,6 +156,10 @@ class ReplyWriter:
             self._items(b"~" if resp3 else b"*", list(value))
         elif isinstance(value, SetReply):
             self._items(b"~" if resp3 else b"*", value.items)
+        elif isinstance(value, Pairs):
+            self._pairs(value.items, resp3)
+        elif isinstance(value, Grouped):
+            self._grouped(value.items, resp3)
         elif isinstance(value, Verbatim):
             if resp3:
                 writer.write(b"=%d\r\n%s:" % (len(value.text) + 4, value.form))
@@ -145,13 +169,40 @@ class ReplyWriter:
                 self._bulk(value.text)
         elif isinstance(value, Push):
             self._items(b">" if resp3 else b"*", value.items)
+        elif isinstance(value, Several):
+            for reply in value.replies:
+                self.write(reply)
         else:
             assert isinstance(value, NoReply), f"a handler returned {type(value).__name__}"
+
+    def _pairs(self, pairs: list[tuple[object, object]], resp3: bool) -> None:
+        self._writer.write(b"*%d\r\n" % (len(pairs) if resp3 else 2 * len(pairs)))
+        for first, second in pairs:
+            if resp3:
+                self._writer.write(b"*2\r\n")
+            self.write(first)
+            self.write(second)
+
+    def _grouped(self, pairs: list[tuple[object, object]], resp3: bool) -> None:
+        self._writer.write((b"%%%d\r\n" if resp3 else b"*%d\r\n") % len(pairs))
+        for key, item in pairs:
+            if not resp3:
+                self._writer.write(b"*2\r\n")
+            self.write(key)
+            self.write(item)
 
     def _items(self, kind: bytes, items: list[object]) -> None:
         self._writer.write(b"%s%d\r\n" % (kind, len(items)))
         for item in items:
             self.write(item)
+
+
+def encoded_message(items: list[bytes]) -> Message:
+    """A push of ``items`` that any number of writers may write. O(bytes)."""
+    parts = [b"%d\r\n" % len(items)]
+    for item in items:
+        parts += (b"$%d\r\n" % len(item), item, b"\r\n")
+    return Message(items, b"".join(parts))
 
 
 def format_double(value: float) -> bytes:

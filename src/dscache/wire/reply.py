@@ -10,16 +10,21 @@ Python value       RESP2                  RESP3
 ``int``            integer                the same
 ``bool``           integer 0 or 1         boolean
 ``float``          bulk string            double
+``DoubleText``     bulk string            double
 ``None``           null bulk string       null
 ``NULL_ARRAY``     null array             null
 ``list, tuple``    array                  the same
 ``dict``           flat array             map
 ``set``            array                  set
 ``SetReply``       array                  set
+``Pairs``          flat array             array of pairs
+``Grouped``        array of pairs         map
 ``Status``         simple string          the same
 ``ErrorReply``     error                  the same
 ``Verbatim``       bulk string            verbatim string
 ``Push``           array                  push
+``Message``        array                  push
+``Several``        its replies in a row   the same
 ``NO_REPLY``       nothing at all         nothing at all
 =================  =====================  ======================
 """
@@ -59,11 +64,48 @@ class SetReply:
         self.items: Final = items
 
 
+class Pairs:
+    """Pairs whose first halves may repeat: a flat array in RESP2, an array of pairs in RESP3."""
+
+    def __init__(self, items: list[tuple[object, object]]) -> None:
+        self.items: Final = items
+
+
+class Grouped:
+    """Pairs, in RESP3 a map; its keys may repeat, as the streams may that XREAD is asked for."""
+
+    def __init__(self, items: list[tuple[object, object]]) -> None:
+        self.items: Final = items
+
+
+class DoubleText:
+    """A double that is shown with these digits (coordinates have 17 decimals)."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text: Final = text
+
+
 class Push:
     """An out-of-band message (RESP3 push type; a plain array in RESP2)."""
 
     def __init__(self, items: list[object]) -> None:
         self.items: Final = items
+
+
+class Message:
+    """A push for many clients: encoded once (``encoder.encoded_message``), whoever gets it."""
+
+    def __init__(self, items: list[bytes], encoded: bytes) -> None:
+        self.items: Final = items
+        #: All but the first byte, in which RESP2 and RESP3 differ.
+        self.encoded: Final = encoded
+
+
+class Several:
+    """Several replies to one request: SUBSCRIBE answers once for each channel."""
+
+    def __init__(self, replies: list[Push]) -> None:
+        self.replies: Final = replies
 
 
 class NullArray:

@@ -72,6 +72,12 @@ STATS: Final = Section(
             lambda engine: int(engine.core.stats.expired_keys),
         ),
         Figure(
+            "expired_subkeys",
+            COUNTER,
+            "Fields of hashes that were removed because their time had come.",
+            lambda engine: int(engine.core.stats.expired_fields),
+        ),
+        Figure(
             "evicted_keys",
             COUNTER,
             "Always 0: full memory never costs a key. cache_evicted counts what left memory.",
@@ -88,6 +94,24 @@ STATS: Final = Section(
             COUNTER,
             "Lookups by reading commands of keys that do not exist.",
             lambda engine: int(engine.core.stats.keyspace_misses),
+        ),
+        Figure(
+            "pubsub_channels",
+            GAUGE,
+            "Channels that somebody is subscribed to.",
+            lambda engine: len(engine.pubsub.channels.subscribers),
+        ),
+        Figure(
+            "pubsub_patterns",
+            GAUGE,
+            "Patterns that somebody is subscribed to.",
+            lambda engine: len(engine.pubsub.patterns.subscribers),
+        ),
+        Figure(
+            "pubsubshard_channels",
+            GAUGE,
+            "Shard channels that somebody is subscribed to.",
+            lambda engine: len(engine.pubsub.shard_channels.subscribers),
         ),
         Figure(
             "latest_fork_usec",

@@ -35,8 +35,8 @@ PERSISTENCE: Final = Section(
         Figure(
             "rdb_changes_since_last_save",
             GAUGE,
-            "Keys with changes that are not on disk yet.",
-            lambda engine: engine.flusher.dirty_count + engine.flusher.saving_count,
+            "Changes that are not on disk yet.",
+            lambda engine: engine.flusher.unsaved_changes,
         ),
         Figure(
             "rdb_bgsave_in_progress",

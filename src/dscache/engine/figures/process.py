@@ -174,9 +174,27 @@ CLIENTS: Final = Section(
         Figure(
             "blocked_clients",
             GAUGE,
-            "Clients whose command cannot go on yet, whatever it waits for: keys from the disk, room"
-            " in memory, a commit, the end of CLIENT PAUSE.",
-            lambda engine: int(engine.room.waiting_clients),
+            "Clients that wait in a blocking command (BLPOP, WAIT and their like), or for the end of"
+            " CLIENT PAUSE. Who waits for the disk or for room is counted in the section cache.",
+            lambda engine: engine.blocking.clients + engine.room.paused_clients,
+        ),
+        Figure(
+            "total_blocking_keys",
+            GAUGE,
+            "Keys that blocked clients wait for.",
+            lambda engine: engine.blocking.keys,
+        ),
+        Figure(
+            "total_blocking_keys_on_nokey",
+            GAUGE,
+            "Those of them whose deletion would end the waiting, too.",
+            lambda engine: engine.blocking.keys_even_if_gone,
+        ),
+        Figure(
+            "pubsub_clients",
+            GAUGE,
+            "Clients that are subscribed to a channel, pattern or shard channel.",
+            lambda engine: engine.pubsub.clients,
         ),
         Figure(
             "watching_clients",

@@ -1,0 +1,37 @@
+"""Batches: what an epoch hands over to the store. Compiled: the event loop fills them."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+
+class Batch:
+    """Changes that take effect together, in the order of the calls. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        #: (column, key, value); value None deletes. Applied after ``ranges``.
+        self.operations: list[tuple[int, bytes, bytes | None]] = []
+        #: (column, begin, end): delete every key with begin <= key < end. Applied first.
+        self.ranges: list[tuple[int, bytes, bytes]] = []
+        self.size_bytes: i64 = 0
+
+    def put(self, column: int, key: bytes, value: bytes) -> None:
+        """Store ``value`` under ``key``."""
+        self.operations.append((column, key, value))
+        self.size_bytes += len(key) + len(value)
+
+    def delete(self, column: int, key: bytes) -> None:
+        """Remove ``key`` if it is there."""
+        self.operations.append((column, key, None))
+        self.size_bytes += len(key)
+
+    def prepend(self, other: Batch) -> None:
+        """Let the operations of ``other`` take effect before those of this batch."""
+        if other.operations:
+            self.operations = other.operations + self.operations
+            self.size_bytes += other.size_bytes
+
+    def delete_range(self, column: int, begin: bytes, end: bytes) -> None:
+        """Remove every key with ``begin <= key < end``. O(1), whatever the range holds."""
+        self.ranges.append((column, begin, end))
+        self.size_bytes += len(begin) + len(end)
