@@ -44,14 +44,17 @@ def is_present() -> bool:
     return shutil.which("redis-benchmark") is not None
 
 
-def measure(server: Server, test: str, pipeline: int, requests: int) -> Measurement:
-    """Run ``test`` (``set`` or ``get``) with 50 clients over 100,000 random keys."""
+def measure(server: Server, test: str, pipeline: int, requests: int, keys: int) -> Measurement:
+    """Run ``test`` (``set`` or ``get``) with 50 clients over ``keys`` random keys.
+
+    With 1 it is what redis-benchmark does unless told otherwise: one key for everybody.
+    """
     before = server.cpu()
     done = subprocess.run(
         [
             *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-t", test, "--csv"),
             *("-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests)),
-            *("-r", str(KEYS), "-d", str(VALUE_BYTES), "--precision", "3"),
+            *("-r", str(keys), "-d", str(VALUE_BYTES), "--precision", "3"),
         ],
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """Everything in memory: what the disk underneath costs when it is not needed.
 
-redis-benchmark, SET and GET of 100 bytes, 50 clients, 100,000 random keys, at pipeline 1, 16 and
-64, against every server present, all of them running throughout and measured in turn within each
+redis-benchmark, SET and GET of 100 bytes, 50 clients, one key (its default) and 100,000 random ones,
+at pipeline 1, 16 and 64, against every server present, all of them running throughout and measured in turn within each
 round. The ratio is formed within a round and its spread over the rounds is shown.
 
 A rate says little where the client is the bottleneck (at pipeline 64 redis-benchmark needs as much
@@ -43,25 +43,27 @@ def run(settings: Settings) -> Report:
         for server in servers:
             load.populate(server.port, redis_benchmark.KEYS, redis_benchmark.VALUE_BYTES)
             server.settle()
-        for test in ("set", "get"):
-            for pipeline, requests in _REQUESTS.items():
-                count = requests // _QUICK_SHARE if settings.quick else requests
-                _compare(report, settings, servers, (test, pipeline, count))
+        for keys in (1, redis_benchmark.KEYS):
+            for test in ("set", "get"):
+                for pipeline, requests in _REQUESTS.items():
+                    count = requests // _QUICK_SHARE if settings.quick else requests
+                    _compare(report, settings, servers, (test, pipeline, count, keys))
     report.notes.append(f"durability of all servers: {settings.durability}")
     return report
 
 
 def _compare(
-    report: Report, settings: Settings, servers: list[Server], what: tuple[str, int, int]
+    report: Report, settings: Settings, servers: list[Server], what: tuple[str, int, int, int]
 ) -> None:
-    test, pipeline, count = what
+    test, pipeline, count, keys = what
     taken: dict[Kind, list[Measurement]] = {server.kind: [] for server in servers}
     for _ in range(settings.runs):
         for server in servers:
-            taken[server.kind].append(redis_benchmark.measure(server, test, pipeline, count))
+            taken[server.kind].append(redis_benchmark.measure(server, test, pipeline, count, keys))
     subject = taken[settings.subject]
     table = report.table(
-        f"{test.upper()}, pipeline {pipeline}, {count:,} requests x {settings.runs} rounds",
+        f"{test.upper()}, {keys:,} keys, pipeline {pipeline}, {count:,} requests"
+        f" x {settings.runs} rounds",
         *("server", "requests/s", f"{settings.subject} / it", "p50 ms", "p99 ms"),
         *("user µs", "system µs", "cores"),
     )
@@ -80,7 +82,7 @@ def _compare(
             system_us.text(2),
             f"{spread([run.server_busy for run in runs]).median:.2f}",
         )
-        name = f"{test}.pipeline_{pipeline}.{kind}"
+        name = f"{test}.keys_{keys}.pipeline_{pipeline}.{kind}"
         report.figures[f"{name}.per_second"] = rates
         report.figures[f"{name}.subject_ratio"] = ratio.median
         report.figures[f"{name}.user_us"] = user_us.median

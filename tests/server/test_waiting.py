@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
-from raw_client import RawClient, Word
+from raw_client import RawClient, Word, request
 from serving import ServerProcess, StartServer, until
 
 
@@ -135,3 +135,22 @@ def test_writers_that_wait_for_room_all_get_their_turn(start_server: StartServer
         assert [client.read() for _ in range(10)] == [b"OK"] * 10
     assert server.call("DBSIZE") == 200
     assert server.figure("cache_writers_waiting") == 0
+
+
+def test_blocked_clients_get_their_answer_when_their_time_is_over(server: ServerProcess) -> None:
+    clients = [server.connect() for _ in range(20)]
+    try:
+        for number, client in enumerate(clients):
+            # The later ones have shorter times, so that the earliest deadline keeps changing.
+            client.send(request("BLPOP", "none", f"{0.2 - number / 100:.3f}"))
+            client.send(request("BLPOP", "none", "0.0001"))
+        for client in clients:
+            assert [client.read(), client.read()] == [None, None]
+        assert server.figure("unexpected_error_replies") == 0
+        clients[0].send(request("BLPOP", "list", "0"))
+        until(lambda: server.figure("blocked_clients") == 1, "it is blocked")
+        assert clients[1].call("RPUSH", "list", "element") == 1
+        assert clients[0].read() == [b"list", b"element"]
+    finally:
+        for client in clients:
+            client.close()

@@ -80,9 +80,8 @@ def scan(session: Session, args: list[bytes]) -> object:
         for found in page.found
         if type_code in (_ANY_TYPE, found.type_code) and matches(found.key)
     ]
-    for key in page.due:
-        # Looking it up lets it expire.
-        session.keyspace.find(key)
+    for key, due_ms in page.due:
+        session.keyspace.expire_from_index(key, due_ms)
     end = page.next_position
     return [b"0" if end >= POSITION_END else b"%d" % end, keys]
 

@@ -57,8 +57,9 @@ class Page:
     def __init__(self, found: list[Found], next_position: int) -> None:
         self.found: Final = found
         self.next_position: Final = next_position
-        #: Keys in memory that were met and are due: for the caller to let expire.
-        self.due: Final[list[bytes]] = []
+        #: Keys that were met and are due, with their due times: for ``Keyspace.expire_from_index``.
+        #: What was read is true as long as no epoch is committed, so at once or not at all.
+        self.due: Final[list[tuple[bytes, int]]] = []
 
 
 class _Sorted:
@@ -113,7 +114,7 @@ class Scanner:
         wait = core.wait
         # Keys of an epoch that is committed while the page is read are neither in what was read
         # nor, later, among the uncommitted ones: the page is read again then.
-        name = f"page {start} {count} {core.flusher.saves}"
+        name = f"page {space.generation} {start} {count} {core.flusher.saves}"
         if wait is None or name not in wait.results:
             store = core.store
             generation = space.generation
@@ -129,14 +130,13 @@ class Scanner:
             stored = [found for found in stored if found.position < end]
         page = Page(self._overlay(space, stored, start, end), end)
         for one in stored:
-            entry = space.entries.get(one.key)
-            if entry is not None and entry.value is not None and not self._is_alive(entry):
-                page.due.append(one.key)
+            if 0 < one.expire_ms <= core.now_ms:
+                page.due.append((one.key, one.expire_ms))
         for entries in core.flusher.uncommitted_lists():
             for _, key in self._sorted_places(space, entries).between(start, end):
                 entry = space.entries.get(key)
                 if entry is not None and entry.value is not None and not self._is_alive(entry):
-                    page.due.append(key)
+                    page.due.append((key, int(entry.expire_ms)))
         return page
 
     def all_matching(self, space: Space, matches: Callable[[bytes], bool]) -> list[bytes]:

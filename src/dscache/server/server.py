@@ -78,7 +78,8 @@ class Server:
         self._stopping = False
         self._save = True
         self._signals = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._has_failed = False
         self._temporary: str | None = None
 
@@ -194,12 +195,12 @@ class Server:
 
     def _turn_at(self, when: float) -> None:
         """Give the engine a turn at ``when``, or before: one timer, for the earliest."""
-        delay = max(when - self._engine.core.clock.time(), 0.0)
-        due = self._loop.time() + delay
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._timer_at <= when:
                 return
             self._timer.cancel()
+        self._timer_at = when
+        delay = max(when - self._engine.core.clock.time(), 0.0)
         self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
