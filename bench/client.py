@@ -8,7 +8,8 @@ _TIMEOUT_S: Final = 60.0
 
 
 class Client:
-    """One connection. Replies are the first line or the bulk string; arrays are not understood."""
+    """One connection. A reply is a line, a bulk string, or of an array its header: what it holds is
+    read and dropped."""
 
     def __init__(self, port: int, timeout_s: float = _TIMEOUT_S) -> None:
         self._sock = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
@@ -36,10 +37,28 @@ class Client:
             b"*%d\r\n" % len(arguments)
             + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments)
         )
+        return self._reply()
+
+    def pipeline(self, requests: bytes, count: int) -> None:
+        """Send ``count`` requests, which are encoded already, and read their replies.
+
+        Raises `RuntimeError` if one is an error: it would be measured as if it were the real thing.
+        """
+        self._sock.sendall(requests)
+        for _ in range(count):
+            reply = self._reply()
+            if reply[:1] == b"-":
+                raise RuntimeError(reply.decode())
+
+    def _reply(self) -> bytes:
         line = self._replies.readline()
         if not line.endswith(b"\r\n"):
             raise ConnectionError("the server closed the connection")
         line = line[:-2]
+        if line[:1] == b"*":
+            for _ in range(int(line[1:])):
+                self._reply()
+            return line
         if line[:1] != b"$" or line == b"$-1":
             return line
         return self._replies.read(int(line[1:]) + 2)[:-2]

@@ -5,6 +5,8 @@ from typing import Final
 
 from bench.report import Report
 from bench.scenarios import (
+    commands,
+    containers,
     hits_under_misses,
     in_cache,
     larger_than_memory,
@@ -17,6 +19,8 @@ from bench.settings import Settings
 
 SCENARIOS: Final[dict[str, Callable[[Settings], Report]]] = {
     "in_cache": in_cache.run,
+    "commands": commands.run,
+    "containers": containers.run,
     "larger_than_memory": larger_than_memory.run,
     "through_20mb": through_20mb.run,
     "hits_under_misses": hits_under_misses.run,

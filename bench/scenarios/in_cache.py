@@ -1,8 +1,9 @@
 """Everything in memory: what the disk underneath costs when it is not needed.
 
-redis-benchmark, SET and GET of 100 bytes, 50 clients, one key (its default) and 100,000 random ones,
-at pipeline 1, 16 and 64, against every server present, all of them running throughout and measured in turn within each
-round. The ratio is formed within a round and its spread over the rounds is shown.
+redis-benchmark, SET and GET of 100 bytes, 50 clients, one key (its default) and 100,000 random
+ones, at pipeline 1, 16 and 64, against every server present, all of them running throughout and
+measured in turn within each round. The ratio is formed within a round and its spread over the rounds
+is shown.
 
 A rate says little where the client is the bottleneck (at pipeline 64 redis-benchmark needs as much
 processor as a fast server), hence the server's own processor time per command, which does not

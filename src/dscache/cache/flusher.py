@@ -25,7 +25,7 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
-from dscache.cache.catalog import CATALOG_KEY, Catalog, SpaceTally, encode_catalog
+from dscache.cache.catalog import CATALOG_KEY, Catalog, encode_catalog
 from dscache.cache.entry import (
     CLEAN,
     ENCODED,
@@ -40,6 +40,7 @@ from dscache.cache.entry import (
     RE_DIRTY,
     Entry,
 )
+from dscache.cache.epoch import Correction, Epoch, Unsettled
 from dscache.cache.residency import Residency
 from dscache.cache.space import Space
 from dscache.errors import DscacheError, StoreError
@@ -56,9 +57,6 @@ _STEP: Final = 64
 # Old records read at a time while settling; each may be INLINE_PAYLOAD_BYTES long.
 _SETTLE_STEP: Final = 64
 
-#: Later than any due time.
-NEVER_MS: Final = 1 << 62
-
 _FIRST_RETRY_SECONDS: Final = 0.1
 _LONGEST_RETRY_SECONDS: Final = 5.0
 
@@ -67,78 +65,6 @@ _LONGEST_RETRY_SECONDS: Final = 5.0
 _OPERATION_BYTES: Final = 150
 # What is remembered of a key whose old record has to be looked up before the commit.
 _UNSETTLED_BYTES: Final = 80
-
-
-class Unsettled:
-    """An entry of an epoch of whose record on disk nothing was known when it was encoded."""
-
-    def __init__(self, entry: Entry, space: Space, stored_key: bytes) -> None:
-        self.space: Final = space
-        self.stored_key: Final = stored_key
-        self.key: Final = entry.key
-        #: DBSIZE does not know yet whether the key is new.
-        self.uncounted: Final = bool(entry.on_disk == ON_DISK_UNKNOWN)
-        #: Only the head was written anew; the payload on disk is still this key's.
-        self.keeps_payload: Final = isinstance(entry.value, Apart)
-
-
-class Correction:
-    """What settling found out about one space: by how much it has counted too many."""
-
-    def __init__(self, space: Space) -> None:
-        self.space: Final = space
-        #: Keys that are settled, those of them that existed, and those of these that expired.
-        self.settled: i64 = 0
-        self.keys: i64 = 0
-        self.expires: i64 = 0
-
-    def apply(self) -> None:
-        """Correct the counts of the space, in the event loop's thread."""
-        space = self.space
-        space.unsettled -= self.settled
-        space.keys -= self.keys
-        space.expires -= self.expires
-
-
-class Epoch:
-    """One epoch on its way to the disk."""
-
-    def __init__(
-        self,
-        number: int,
-        entries: list[Entry],
-        retired: list[Space],
-        forgotten: list[bytes],
-        tally: list[SpaceTally],
-    ) -> None:
-        self.number: Final = number
-        self.entries: Final = entries
-        self.retired: Final = retired
-        #: Records of the index of fields' due times that are true of no key.
-        self.forgotten: Final = forgotten
-        #: The database table at the cut.
-        self.tally: Final = tally
-        self.batch: Final = Batch()
-        self.unsettled: Final[list[Unsettled]] = []
-        #: The earliest due time that it puts into the expiry index.
-        self.earliest_due_ms: i64 = NEVER_MS
-        #: The earliest that it puts into the index of fields' due times.
-        self.earliest_field_due_ms: i64 = NEVER_MS
-        #: Changes that were ever made until the cut.
-        self.changes: i64 = 0
-        #: Entries handled so far by the step that is under way.
-        self.done: i64 = 0
-        self.seconds = 0.0
-        # The outcome, filled in by the commit thread.
-        self.settled = False
-        self.corrections: list[Correction] = []
-        self.error: DscacheError | None = None
-        # The corrections have been applied.
-        self.is_counted = False
-
-    def surplus_of(self, space: Space) -> int:
-        """Keys that ``space`` counted as new at the cut and that were not. O(spaces)."""
-        return sum(int(one.keys) for one in self.corrections if one.space is space)
 
 
 class Flusher:

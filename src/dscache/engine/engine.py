@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import i64
 
 from dscache.cache.catalog import Catalog
-from dscache.cache.flusher import Epoch, Flusher
+from dscache.cache.epoch import Epoch
+from dscache.cache.flusher import Flusher
 from dscache.cache.loader import Loader
 from dscache.cache.residency import Residency, make_policy
 from dscache.cache.wait import Wait

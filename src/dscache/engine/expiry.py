@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from dscache.cache.flusher import Epoch
+from dscache.cache.epoch import Epoch
 from dscache.store.base import EXPIRES
 from dscache.store.layout import expiry_bound, split_expiry_key
 

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from dscache.cache.flusher import NEVER_MS, Epoch
+from dscache.cache.epoch import NEVER_MS, Epoch
 from dscache.cache.wait import Wait
 from dscache.store.base import EXPIRES
 from dscache.store.layout import expiry_bound, field_generation, generation_range, split_expiry_key

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from dscache.cache.flusher import Epoch
+from dscache.cache.epoch import Epoch
 from dscache.cache.space import Space
 from dscache.cache.wait import (
     FOR_CHANGE,

@@ -1,0 +1,92 @@
+"""Every default test of redis-benchmark, pipeline 1 and 16, beside the relatives.
+
+The servers run throughout and are measured in turn within each round; ratios are formed within a
+round. At the end the geometric mean of all ratios says in one number how far behind or ahead.
+"""
+
+import contextlib
+import csv
+import math
+import subprocess
+from statistics import median
+from typing import Final
+
+from bench import peers, redis_benchmark
+from bench.peers import Kind, Server
+from bench.ratios import pairwise, spread
+from bench.report import Report
+from bench.settings import Settings
+
+_REQUESTS: Final = {1: 30_000, 16: 200_000}
+_QUICK_SHARE: Final = 3
+_MAXMEMORY_BYTES: Final = 256 << 20
+_TIMEOUT_S: Final = 900
+
+
+def run(settings: Settings) -> Report:
+    """Requests a second of each test, and the ratio to each relative."""
+    report = Report("commands")
+    if not redis_benchmark.is_present():
+        report.failures.append("redis-benchmark is not installed")
+        return report
+    kinds = [settings.subject]
+    kinds += [kind for kind in Kind if kind is not settings.subject and peers.is_present(kind)]
+    with settings.workplace() as place, contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                peers.running(kind, place / kind, _MAXMEMORY_BYTES, settings.durability)
+            )
+            for kind in kinds
+        ]
+        for pipeline, requests in _REQUESTS.items():
+            count = requests // _QUICK_SHARE if settings.quick else requests
+            _compare(report, settings, servers, pipeline, count)
+    return report
+
+
+def _compare(
+    report: Report, settings: Settings, servers: list[Server], pipeline: int, count: int
+) -> None:
+    taken: dict[Kind, list[dict[str, float]]] = {server.kind: [] for server in servers}
+    for _ in range(settings.runs):
+        for server in servers:
+            taken[server.kind].append(_measure(server, pipeline, count))
+    subject = taken[settings.subject]
+    others = [kind for kind in taken if kind is not settings.subject]
+    table = report.table(
+        f"Pipeline {pipeline}, {count:,} requests x {settings.runs} rounds",
+        *("test", f"{settings.subject} requests/s"),
+        *(f"{settings.subject} / {kind}" for kind in others),
+    )
+    ratios: dict[Kind, list[float]] = {kind: [] for kind in others}
+    for test in subject[0]:
+        rates = [one[test] for one in subject]
+        cells = [test, spread(rates).text()]
+        report.figures[f"pipeline_{pipeline}.{test}.per_second"] = rates
+        for kind in others:
+            ratio = pairwise(rates, [one[test] for one in taken[kind]])
+            ratios[kind].append(ratio.median)
+            cells.append(ratio.text(2))
+            report.figures[f"pipeline_{pipeline}.{test}.{kind}.subject_ratio"] = ratio.median
+        table.add(*cells)
+    means = [math.exp(sum(map(math.log, ratios[kind])) / len(ratios[kind])) for kind in others]
+    table.add("geometric mean", "", *(f"{mean:.2f}" for mean in means))
+
+
+def _measure(server: Server, pipeline: int, requests: int) -> dict[str, float]:
+    """Requests a second of every default test, by its name."""
+    done = subprocess.run(
+        [
+            *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--csv"),
+            *("-c", "50", "-P", str(pipeline), "-n", str(requests)),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_S,
+    )
+    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
+    found: dict[str, list[float]] = {}
+    for row in csv.DictReader(rows):
+        found.setdefault(row["test"].partition(" (")[0], []).append(float(row["rps"]))
+    return {test: median(rates) for test, rates in found.items()}
