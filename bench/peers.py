@@ -204,6 +204,19 @@ def running(
                 server.stop()
 
 
+@contextlib.contextmanager
+def all_running(
+    subject: Kind, directory: Path, maxmemory_bytes: int, durability: Durability
+) -> Iterator[list[Server]]:
+    """The subject, first, and all others that are present, each in a directory of its own."""
+    kinds = [subject, *(kind for kind in Kind if kind is not subject and is_present(kind))]
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(running(kind, directory / kind, maxmemory_bytes, durability))
+            for kind in kinds
+        ]
+
+
 def _spawn(command: Sequence[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 

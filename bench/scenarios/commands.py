@@ -4,7 +4,6 @@ The servers run throughout and are measured in turn within each round; ratios ar
 round. At the end the geometric mean of all ratios says in one number how far behind or ahead.
 """
 
-import contextlib
 import csv
 import math
 import subprocess
@@ -29,15 +28,12 @@ def run(settings: Settings) -> Report:
     if not redis_benchmark.is_present():
         report.failures.append("redis-benchmark is not installed")
         return report
-    kinds = [settings.subject]
-    kinds += [kind for kind in Kind if kind is not settings.subject and peers.is_present(kind)]
-    with settings.workplace() as place, contextlib.ExitStack() as stack:
-        servers = [
-            stack.enter_context(
-                peers.running(kind, place / kind, _MAXMEMORY_BYTES, settings.durability)
-            )
-            for kind in kinds
-        ]
+    with (
+        settings.workplace() as place,
+        peers.all_running(
+            settings.subject, place, _MAXMEMORY_BYTES, settings.durability
+        ) as servers,
+    ):
         for pipeline, requests in _REQUESTS.items():
             count = requests // _QUICK_SHARE if settings.quick else requests
             _compare(report, settings, servers, pipeline, count)

@@ -11,7 +11,6 @@ depend on the client, and ``cores``: what the server used of the machine meanwhi
 All servers run with the same durability; ``peers.py`` says what that means for each.
 """
 
-import contextlib
 from typing import Final
 
 from bench import load, peers, redis_benchmark
@@ -32,15 +31,12 @@ def run(settings: Settings) -> Report:
     if not redis_benchmark.is_present():
         report.failures.append("redis-benchmark is not installed")
         return report
-    kinds = [settings.subject]
-    kinds += [kind for kind in Kind if kind is not settings.subject and peers.is_present(kind)]
-    with settings.workplace() as place, contextlib.ExitStack() as stack:
-        servers = [
-            stack.enter_context(
-                peers.running(kind, place / kind, _MAXMEMORY_BYTES, settings.durability)
-            )
-            for kind in kinds
-        ]
+    with (
+        settings.workplace() as place,
+        peers.all_running(
+            settings.subject, place, _MAXMEMORY_BYTES, settings.durability
+        ) as servers,
+    ):
         for server in servers:
             load.populate(server.port, redis_benchmark.KEYS, redis_benchmark.VALUE_BYTES)
             server.settle()

@@ -22,6 +22,7 @@ from dscache.cache.entry import CLEAN, ENTRY_BYTES, NO_SPACE, Entry
 from dscache.cache.policy import Lru, Policy, S3Fifo, Sieve
 from dscache.cache.sampling import Lfu, Random
 from dscache.cache.space import Space
+from dscache.cache.wait import Wait
 from dscache.values.base import size_of
 
 # Entries of retired spaces dropped between two looks at the clock.
@@ -183,6 +184,14 @@ class Residency:
                 self.absent.admit(entry)
         elif not self.policy.holds(entry):
             self.policy.admit(entry)
+
+    def unpin(self, wait: Wait) -> None:
+        """Let go of the entries that were pinned for ``wait``."""
+        pinned = wait.pinned
+        wait.pinned = []
+        for entry in pinned:
+            entry.pins -= 1
+            self.settle(entry)
 
     def _unlink(self, entry: Entry) -> None:
         if entry.value is None:

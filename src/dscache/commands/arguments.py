@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from mypy_extensions import i64
 
@@ -11,6 +12,7 @@ from dscache.errors import CommandError
 from dscache.values.integers import I64_MAX, I64_MIN, parse_i64
 
 __all__ = (
+    "EXPIRY_OPTIONS",
     "I64_MAX",
     "I64_MIN",
     "double",
@@ -23,6 +25,14 @@ __all__ = (
     "syntax_error",
     "timeout_ms",
 )
+
+#: Options that give a due time: ms in a unit, and whether it counts from now.
+EXPIRY_OPTIONS: Final = {
+    b"EX": (1000, True),
+    b"PX": (1, True),
+    b"EXAT": (1000, False),
+    b"PXAT": (1, False),
+}
 
 
 def integer(text: bytes, error: bytes = NOT_AN_INTEGER) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dscache.commands.arguments import integer, parse_i64
+from dscache.commands.arguments import EXPIRY_OPTIONS, integer, parse_i64
 from dscache.commands.hashes import readable_hash, tell_change, writable_hash
 from dscache.engine.command import DENYOOM, FAST, READONLY, WRITE, Registry
 from dscache.engine.keyspec import KeySpec
@@ -34,14 +34,6 @@ _NO_DUE_TIME: Final = -1
 _NOT_MET: Final = 0
 _DONE: Final = 1
 _REMOVED: Final = 2
-
-# Options that give a due time: ms in a unit, and whether it counts from now.
-_EXPIRY_OPTIONS: Final = {
-    b"EX": (1000, True),
-    b"PX": (1, True),
-    b"EXAT": (1000, False),
-    b"PXAT": (1, False),
-}
 
 
 def _due_ms(session: Session, text: bytes, unit_ms: int, is_relative: bool, command: bytes) -> int:
@@ -335,8 +327,8 @@ def hgetex(session: Session, args: list[bytes]) -> object:
     option = args[2].upper()
     place = 2
     due = 0
-    if option in _EXPIRY_OPTIONS:
-        unit_ms, is_relative = _EXPIRY_OPTIONS[option]
+    if option in EXPIRY_OPTIONS:
+        unit_ms, is_relative = EXPIRY_OPTIONS[option]
         due = _due_ms(session, args[3], unit_ms, is_relative, b"hgetex")
         place += 2
     elif option == b"PERSIST":
@@ -381,7 +373,7 @@ class _SetOptions:
                 if self.condition:
                     raise CommandError(b"ERR Only one of FXX or FNX arguments can be specified")
                 self.condition = option
-            elif option in _EXPIRY_OPTIONS or option == b"KEEPTTL":
+            elif option in EXPIRY_OPTIONS or option == b"KEEPTTL":
                 if self.expiry:
                     raise CommandError(
                         b"ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
@@ -389,7 +381,7 @@ class _SetOptions:
                 self.expiry = option
                 if option != b"KEEPTTL":
                     place += 1
-                    unit_ms, is_relative = _EXPIRY_OPTIONS[option]
+                    unit_ms, is_relative = EXPIRY_OPTIONS[option]
                     self.due = _due_ms(session, args[place], unit_ms, is_relative, b"hsetex")
             else:
                 raise CommandError(b"ERR unknown argument: " + args[place])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dscache.commands.arguments import expiry_ms, syntax_error
+from dscache.commands.arguments import EXPIRY_OPTIONS, expiry_ms, syntax_error
 from dscache.commands.text import text_of
 from dscache.engine.command import DENYOOM, FAST, READONLY, WRITE, Registry
 from dscache.engine.keyspace import KEEP_EXPIRY
@@ -25,14 +25,6 @@ from dscache.wire.reply import OK
 _LOOKS_AT_KEY: Final = frozenset((b"NX", b"XX", b"KEEPTTL"))
 
 registry: Final = Registry("string", "string")
-
-# Options that give a due time: ms in a unit, and whether it counts from now.
-_EXPIRY_OPTIONS: Final = {
-    b"EX": (1000, True),
-    b"PX": (1, True),
-    b"EXAT": (1000, False),
-    b"PXAT": (1, False),
-}
 
 
 @registry.command(
@@ -103,7 +95,7 @@ def _set_with_options(session: Session, args: list[bytes]) -> object:
     while place < count:
         option = args[place].upper()
         place += 1
-        if option in _EXPIRY_OPTIONS:
+        if option in EXPIRY_OPTIONS:
             if place == count or (expiry and expiry != option):
                 raise syntax_error()
             expiry = option
@@ -143,7 +135,7 @@ def _set_with_options(session: Session, args: list[bytes]) -> object:
 
 def _due_ms(session: Session, option: bytes, text: bytes, command: bytes) -> int:
     """When a key is due that was given ``option`` with ``text``; raises CommandError."""
-    unit_ms, is_relative = _EXPIRY_OPTIONS[option]
+    unit_ms, is_relative = EXPIRY_OPTIONS[option]
     return expiry_ms(text, unit_ms, is_relative, session.engine.core.now_ms, command)
 
 
@@ -241,7 +233,7 @@ def getex(session: Session, args: list[bytes]) -> object:
         place += 1
         if expiry and expiry != option:
             raise syntax_error()
-        if option in _EXPIRY_OPTIONS and place < count:
+        if option in EXPIRY_OPTIONS and place < count:
             time = args[place]
             place += 1
         elif option != b"PERSIST":

@@ -4,11 +4,7 @@ The store's index of due times says which keys are due, in order; no key is look
 value is loaded, however many keys there are. Keys whose due time has not been committed yet are found
 a flush later.
 
-A *sweep* reads the index of one database from its *floor* to now. The floor is the due time below
-which the index is known to be empty: without it each sweep would begin by stepping over the engine's
-tombstones of all that earlier sweeps deleted. It rises to where a sweep ended once the deletions of
-that sweep are on disk, and each committed epoch that put an earlier due time into the index lowers it
-(also that to which a sweep under way would raise it). So it depends on no clock running evenly.
+A sweep (``dscache.engine.sweep``) reads the index of one database from its floor to now.
 
 One read of the index is under way at a time, in the scan thread. What it brings may be out of date: a
 key in an epoch that was committed since the read began may have been given a new due time and have
@@ -23,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dscache.cache.epoch import Epoch
+from dscache.engine.sweep import Sweep
 from dscache.store.base import EXPIRES
 from dscache.store.layout import expiry_bound, split_expiry_key
 
@@ -43,21 +40,6 @@ _MOST_OVERTAKEN: Final = 5000
 Found = list[tuple[int, bytes]]
 
 
-class _Sweep:
-    """How far the sweep of one generation has come."""
-
-    def __init__(self, generation: int) -> None:
-        self.generation: Final = generation
-        self.floor_ms = 0
-        #: Where the next read starts; empty between two sweeps.
-        self.resume = b""
-        #: Something that is due was left in the index.
-        self.skipped = False
-        self.candidate_ms = 0
-        #: The floor may rise to the candidate when this epoch is on disk; 0 if there is none.
-        self.candidate_epoch = 0
-
-
 class ActiveExpiry:
     """The expiry of all databases, in turn."""
 
@@ -74,10 +56,10 @@ class ActiveExpiry:
         self._post = post
         self.enabled = True
         self.effort = 1
-        self._sweeps: dict[int, _Sweep] = {}
+        self._sweeps: dict[int, Sweep] = {}
         # The database whose turn it is, and what is being read, or was read and is being handled.
         self._database = 0
-        self._current: _Sweep | None = None
+        self._current: Sweep | None = None
         self._reading = False
         self._due: Found = []
         self._full = False
@@ -104,11 +86,7 @@ class ActiveExpiry:
                 self._overtaken.update(entry.key for entry in epoch.entries)
         earliest_ms = int(epoch.earliest_due_ms)
         for sweep in self._sweeps.values():
-            if 0 < sweep.candidate_epoch <= epoch.number:
-                sweep.floor_ms = sweep.candidate_ms
-                sweep.candidate_epoch = 0
-            sweep.floor_ms = min(sweep.floor_ms, earliest_ms)
-            sweep.candidate_ms = min(sweep.candidate_ms, earliest_ms)
+            sweep.epoch_committed(epoch.number, earliest_ms)
 
     def _read_next(self) -> None:
         """Read the index of the next database that has keys that expire."""
@@ -119,14 +97,14 @@ class ActiveExpiry:
             # them again before that would find nothing new.
             if space.expires > 0 and (sweep is None or sweep.candidate_epoch == 0):
                 if sweep is None:
-                    sweep = self._sweeps[space.generation] = _Sweep(space.generation)
+                    sweep = self._sweeps[space.generation] = Sweep(space.generation)
                 self._start_read(sweep)
                 return
             self._database += 1
         alive = {keyspace.space.generation for keyspace in self._keyspaces}
         self._sweeps = {g: sweep for g, sweep in self._sweeps.items() if g in alive}
 
-    def _start_read(self, sweep: _Sweep) -> None:
+    def _start_read(self, sweep: Sweep) -> None:
         now_ms = int(self._core.clock.time() * 1000)
         if not sweep.resume:
             sweep.resume = expiry_bound(sweep.generation, sweep.floor_ms)
@@ -138,7 +116,7 @@ class ActiveExpiry:
         self._is_outdated = False
         self._submit(lambda: self._read(sweep, now_ms))
 
-    def _read(self, sweep: _Sweep, now_ms: int) -> None:
+    def _read(self, sweep: Sweep, now_ms: int) -> None:
         """In the scan thread."""
         limit = _KEYS_PER_READ * self.effort
         found: list[bytes] = []
@@ -154,13 +132,14 @@ class ActiveExpiry:
             failed = True
         self._post(lambda: self._have_read(sweep, found, len(found) == limit, failed))
 
-    def _have_read(self, sweep: _Sweep, found: list[bytes], full: bool, failed: bool) -> None:
+    def _have_read(self, sweep: Sweep, found: list[bytes], full: bool, failed: bool) -> None:
         self._reading = False
         self._full = full
         if failed:
             sweep.skipped = True
         if self._is_outdated:
-            self._end_sweep(sweep, is_complete=False)
+            sweep.skipped = True
+            self._end_sweep(sweep)
         elif found:
             sweep.resume = found[-1] + b"\0"
             self._due = [split_expiry_key(stored) for stored in reversed(found)]
@@ -176,7 +155,8 @@ class ActiveExpiry:
             # A large epoch was committed, or the database was flushed or swapped: what was read
             # may be true no longer, or of keys that are not in this database any more.
             self._due.clear()
-            self._end_sweep(sweep, is_complete=False)
+            sweep.skipped = True
+            self._end_sweep(sweep)
             return False
         core = self._core
         core.now_ms = int(core.clock.time() * 1000)
@@ -194,23 +174,15 @@ class ActiveExpiry:
         self._read_on(sweep)
         return False
 
-    def _read_on(self, sweep: _Sweep) -> None:
+    def _read_on(self, sweep: Sweep) -> None:
         """All of one read has been handled: read on, or end the sweep and take the next."""
         if self._full:
             self._start_read(sweep)
             return
-        self._end_sweep(sweep, is_complete=not sweep.skipped)
+        self._end_sweep(sweep)
 
-    def _end_sweep(self, sweep: _Sweep, is_complete: bool) -> None:
+    def _end_sweep(self, sweep: Sweep) -> None:
         """Let the floor rise if nothing was left over, and go on with the next database."""
-        sweep.resume = b""
-        if is_complete and sweep.candidate_ms > sweep.floor_ms:
-            flusher = self._core.flusher
-            if flusher.has_dirty:
-                sweep.candidate_epoch = flusher.last_cut + 1
-            elif flusher.is_saving:
-                sweep.candidate_epoch = flusher.last_cut
-            else:
-                sweep.floor_ms = sweep.candidate_ms
+        sweep.end(self._core.flusher)
         self._database += 1
         self._read_next()

@@ -10,11 +10,9 @@ loaded, so nobody knew which record to delete. Once such a key has been loaded i
 record is of no use, and it is deleted (``Keyspace.expire_fields_from_index``). So nothing that happens
 between reading the index and acting on it can do harm, and no epoch has to be watched meanwhile.
 
-A *sweep* reads the index of one database from its *floor*: the due time before which it is known to hold
-nothing. Other than with keys, the floor may lie in the future, at the first record that is not due yet,
-and until then nothing is read: a data set without such fields costs one read for each database. The
-floor rises when the deletions of its sweep are on disk, and each committed epoch that puts an earlier
-due time into the index lowers it.
+A sweep (``dscache.engine.sweep``) reads the index of one database. Other than with keys, its floor may
+lie in the future, at the first record that is not due yet, and until then nothing is read: a data set
+without such fields costs one read for each database.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from dscache.cache.epoch import NEVER_MS, Epoch
 from dscache.cache.wait import Wait
+from dscache.engine.sweep import Sweep
 from dscache.store.base import EXPIRES
 from dscache.store.layout import expiry_bound, field_generation, generation_range, split_expiry_key
 from dscache.values.base import Apart
@@ -45,21 +44,6 @@ _SLICE_SECONDS: Final = 0.001
 Found = list[tuple[int, bytes]]
 
 
-class _Sweep:
-    """How far the sweep of one generation has come."""
-
-    def __init__(self, generation: int) -> None:
-        self.generation: Final = generation
-        self.floor_ms = 0
-        #: Where the next read starts; empty between two sweeps.
-        self.resume = b""
-        #: Something that is due was left in the index.
-        self.skipped = False
-        self.candidate_ms = 0
-        #: The floor may rise to the candidate when this epoch is on disk; 0 if there is none.
-        self.candidate_epoch = 0
-
-
 class FieldLoads(Wait):
     """Keys that are being loaded because fields of theirs are due."""
 
@@ -71,7 +55,7 @@ class FieldLoads(Wait):
 class _Read:
     """One read of the index: made in the scan thread, handed back to the event loop's."""
 
-    def __init__(self, owner: FieldExpiry, sweep: _Sweep, now_ms: int) -> None:
+    def __init__(self, owner: FieldExpiry, sweep: Sweep, now_ms: int) -> None:
         self._owner: Final = owner
         self.sweep: Final = sweep
         self._now_ms: Final = now_ms
@@ -124,10 +108,10 @@ class FieldExpiry:
         self._submit = submit
         self.post = post
         self.enabled = True
-        self._sweeps: dict[int, _Sweep] = {}
+        self._sweeps: dict[int, Sweep] = {}
         # The database whose turn it is, and what is being read, handled or loaded.
         self._database = 0
-        self._current: _Sweep | None = None
+        self._current: Sweep | None = None
         self._reading = False
         self._full = False
         self._due: Found = []
@@ -148,11 +132,7 @@ class FieldExpiry:
         """Called for each committed epoch."""
         earliest_ms = int(epoch.earliest_field_due_ms)
         for sweep in self._sweeps.values():
-            if 0 < sweep.candidate_epoch <= epoch.number:
-                sweep.floor_ms = sweep.candidate_ms
-                sweep.candidate_epoch = 0
-            sweep.floor_ms = min(sweep.floor_ms, earliest_ms)
-            sweep.candidate_ms = min(sweep.candidate_ms, earliest_ms)
+            sweep.epoch_committed(epoch.number, earliest_ms)
 
     def epoch_failed(self) -> None:
         """An epoch could not be committed. What it was to delete from the index is not known any more
@@ -171,7 +151,7 @@ class FieldExpiry:
             space = self._keyspaces[self._database].space
             sweep = self._sweeps.get(space.generation)
             if sweep is None:
-                sweep = self._sweeps[space.generation] = _Sweep(space.generation)
+                sweep = self._sweeps[space.generation] = Sweep(space.generation)
             # While its deletions are not on disk a sweep would meet again what it has handled.
             if sweep.candidate_epoch == 0 and sweep.floor_ms <= now_ms:
                 self._start_read(sweep, now_ms)
@@ -180,7 +160,7 @@ class FieldExpiry:
         alive = {keyspace.space.generation for keyspace in self._keyspaces}
         self._sweeps = {g: sweep for g, sweep in self._sweeps.items() if g in alive}
 
-    def _start_read(self, sweep: _Sweep, now_ms: int) -> None:
+    def _start_read(self, sweep: Sweep, now_ms: int) -> None:
         if not sweep.resume:
             sweep.resume = expiry_bound(field_generation(sweep.generation), sweep.floor_ms)
             sweep.skipped = False
@@ -205,20 +185,12 @@ class FieldExpiry:
         else:
             self._read_on(sweep)
 
-    def _read_on(self, sweep: _Sweep) -> None:
+    def _read_on(self, sweep: Sweep) -> None:
         """All of one read has been handled: read on, or end the sweep and take the next."""
         if self._full:
             self._start_read(sweep, int(self.core.clock.time() * 1000))
             return
-        sweep.resume = b""
-        if not sweep.skipped and sweep.candidate_ms > sweep.floor_ms:
-            flusher = self.core.flusher
-            if flusher.has_dirty:
-                sweep.candidate_epoch = flusher.last_cut + 1
-            elif flusher.is_saving:
-                sweep.candidate_epoch = flusher.last_cut
-            else:
-                sweep.floor_ms = sweep.candidate_ms
+        sweep.end(self.core.flusher)
         self._database += 1
         self._read_next()
 
@@ -271,15 +243,13 @@ class FieldExpiry:
                 if not self._handle(keyspace, sweep, due_ms, key):
                     # It could not be read, or has been overtaken by a change.
                     sweep.skipped = True
-        for entry in loads.pinned:
-            entry.pins -= 1
-            core.residency.settle(entry)
+        core.residency.unpin(loads)
         if keyspace is None:
             self._leave(sweep)
         elif not self._due:
             self._read_on(sweep)
 
-    def _handle(self, keyspace: Keyspace, sweep: _Sweep, due_ms: int, key: bytes) -> bool:
+    def _handle(self, keyspace: Keyspace, sweep: Sweep, due_ms: int, key: bytes) -> bool:
         """Remove what is due of ``key``; false if it is not in memory."""
         entry = keyspace.space.entries.get(key)
         if entry is None or isinstance(entry.value, Apart):
@@ -288,7 +258,7 @@ class FieldExpiry:
             sweep.skipped = True
         return True
 
-    def _leave(self, sweep: _Sweep) -> None:
+    def _leave(self, sweep: Sweep) -> None:
         """What was read is of a space that is not here any more."""
         self._due.clear()
         self._full = False

@@ -128,16 +128,7 @@ class Scanner:
             end = self._sorted_places(space, entries).end_of(start, end, count)
         if end < read.next_position:
             stored = [found for found in stored if found.position < end]
-        page = Page(self._overlay(space, stored, start, end), end)
-        for one in stored:
-            if 0 < one.expire_ms <= core.now_ms:
-                page.due.append((one.key, one.expire_ms))
-        for entries in core.flusher.uncommitted_lists():
-            for _, key in self._sorted_places(space, entries).between(start, end):
-                entry = space.entries.get(key)
-                if entry is not None and entry.value is not None and not self._is_alive(entry):
-                    page.due.append((key, int(entry.expire_ms)))
-        return page
+        return self._overlay(space, stored, start, end)
 
     def all_matching(self, space: Space, matches: Callable[[bytes], bool]) -> list[bytes]:
         """Every key that ``matches``, as of one instant (KEYS). Faults. O(keys)."""
@@ -174,27 +165,29 @@ class Scanner:
     def _is_alive(self, entry: Entry) -> bool:
         return entry.value is not None and not 0 < entry.expire_ms <= self._core.now_ms
 
-    def _overlay(self, space: Space, stored: list[Found], begin: int, end: int) -> list[Found]:
+    def _overlay(self, space: Space, stored: list[Found], begin: int, end: int) -> Page:
         """``stored`` as memory knows it better, with the uncommitted keys of the same range."""
-        now_ms = self._core.now_ms
-        places: dict[bytes, Found] = {}
-        for found in stored:
-            if found.key not in space.entries and not 0 < found.expire_ms <= now_ms:
-                places[found.key] = found
-            elif found.key in space.entries:
-                self._add_entry(places, space.entries[found.key], found.position)
+        met = {found.key: found for found in stored}
         for entries in self._core.flusher.uncommitted_lists():
             for at, key in self._sorted_places(space, entries).between(begin, end):
-                entry = space.entries.get(key)
-                if entry is not None and key not in places:
-                    self._add_entry(places, entry, at)
-        return sorted(places.values(), key=lambda found: (found.position, found.key))
-
-    def _add_entry(self, places: dict[bytes, Found], entry: Entry, at: int) -> None:
-        if self._is_alive(entry):
-            places[entry.key] = Found(
-                entry.key, at, type_code_of(entry.value), int(entry.expire_ms)
-            )
+                # Committed a moment ago and evicted since, it is the store's again.
+                if key in space.entries and key not in met:
+                    met[key] = Found(key, at, 0, 0)
+        page = Page([], end)
+        for one in met.values():
+            found = one
+            entry = space.entries.get(found.key)
+            if entry is not None:
+                if entry.value is None:
+                    continue
+                type_code = type_code_of(entry.value)
+                found = Found(entry.key, found.position, type_code, int(entry.expire_ms))
+            if 0 < found.expire_ms <= self._core.now_ms:
+                page.due.append((found.key, found.expire_ms))
+            else:
+                page.found.append(found)
+        page.found.sort(key=lambda found: (found.position, found.key))
+        return page
 
     def _sorted_places(self, space: Space, entries: list[Entry]) -> _Sorted:
         """The sorted positions of ``entries`` that belong to ``space``."""

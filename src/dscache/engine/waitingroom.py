@@ -363,12 +363,7 @@ class WaitingRoom:
         session.deliver(reply)
 
     def _release(self, wait: Wait) -> None:
-        """Let go of the entries that were pinned for ``wait``."""
-        pinned = wait.pinned
-        wait.pinned = []
-        for entry in pinned:
-            entry.pins -= 1
-            self._core.residency.settle(entry)
+        self._core.residency.unpin(wait)
 
     def leave(self, session: Session) -> None:
         """The client is gone: nothing waits for it any more.

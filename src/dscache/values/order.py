@@ -100,10 +100,7 @@ class Order:
             children = node.children
             if children is None:
                 return before + place
-            left: i64 = 0
-            while left < place:
-                before += children[left].count
-                left += 1
+            before += _count_left_of(children, place)
             node = children[place]
 
     def add(self, score: object, member: bytes) -> None:
@@ -202,11 +199,18 @@ def _rank(node: _Node, score: float, member: bytes) -> i64:
         children = node.children
         if children is None:
             return before + place
-        left: i64 = 0
-        while left < place:
-            before += children[left].count
-            left += 1
+        before += _count_left_of(children, place)
         node = children[place]
+
+
+def _count_left_of(children: list[_Node], place: i64) -> i64:
+    """How many members the children before ``place`` have."""
+    count: i64 = 0
+    left: i64 = 0
+    while left < place:
+        count += children[left].count
+        left += 1
+    return count
 
 
 def _add(node: _Node, score: float, number: object, member: bytes) -> _Node | None:
