@@ -3,14 +3,15 @@ did not change, and every entry is charged for what it takes."""
 
 from __future__ import annotations
 
-from dscache.cache.entry import CLEAN, ENTRY_BYTES, Entry
+from dscache.cache.entry import CLEAN, Entry
 from dscache.engine.engine import Engine
 from dscache.store.base import DATA, PAYLOADS
 from dscache.store.layout import data_key
 from dscache.store.memory import MemoryStore
 from dscache.store.record import decode_head
-from dscache.values.base import Apart, size_of
+from dscache.values.base import Apart
 from dscache.values.codec import decode_value, encode_value
+from residents import due_size
 
 #: A key of a database, by the generation of its space.
 Place = tuple[int, bytes]
@@ -69,9 +70,7 @@ class Audit:
         }
 
     def _check_size(self, entry: Entry) -> None:
-        size = ENTRY_BYTES + len(entry.key)
-        if entry.value is not None:
-            size += size_of(entry.value)
+        size = due_size(entry)
         assert entry.size == size, f"{entry.key!r} is charged {entry.size} and takes {size}"
 
     def _check_stored(self, generation: int, entry: Entry) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dscache.cache.entry import CLEAN, ENTRY_BYTES
+from dscache.cache.entry import BLOCK_BYTES, CLEAN, ENTRY_BYTES, Entry
 from dscache.engine.engine import Engine
 from dscache.values.base import Apart, Value, size_of
+
+
+def due_size(entry: Entry) -> int:
+    """What ``entry`` must be charged, counted afresh."""
+    value_bytes = 0 if entry.value is None else size_of(entry.value)
+    size = ENTRY_BYTES + len(entry.key) + value_bytes
+    return size + -size % BLOCK_BYTES
 
 
 def check_memory(engine: Engine) -> None:
@@ -20,8 +27,7 @@ def check_memory(engine: Engine) -> None:
     for entry in entries:
         space = residency.space_of(entry)
         assert space.entries[entry.key] is entry
-        value_bytes = 0 if entry.value is None else size_of(entry.value)
-        assert entry.size == ENTRY_BYTES + len(entry.key) + value_bytes, "its size is out of date"
+        assert entry.size == due_size(entry), "its size is out of date"
         may_go = entry.state == CLEAN and entry.pins == 0 and not space.retired
         if entry.state != CLEAN:
             assert id(entry) in uncommitted, f"{entry.key!r} is dirty and nobody will save it"

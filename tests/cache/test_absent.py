@@ -11,20 +11,20 @@ from residents import check_memory
 def entry_of(number: int) -> Entry:
     """A key that is not there."""
     entry = Entry(b"%d" % number, None, 0)
-    entry.size = 10
+    entry.size = 16
     return entry
 
 
 def test_the_oldest_knowledge_goes_first_once_the_bound_is_exceeded() -> None:
     cache = NegativeCache()
-    cache.limit_bytes = 30
+    cache.limit_bytes = 48
     for number in range(5):
         cache.admit(entry_of(number))
     gone = []
     while (entry := cache.surplus()) is not None:
         gone.append(entry.key)
     assert gone == [b"0", b"1"]
-    assert (cache.count, cache.size_bytes) == (3, 30)
+    assert (cache.count, cache.size_bytes) == (3, 48)
 
 
 def test_a_key_that_is_written_leaves() -> None:

@@ -15,14 +15,14 @@ from dscache.cache.residency import POLICIES, make_policy
 LIMIT = 1 << 20
 
 
-def entry_of(number: int, size: int = 1) -> Entry:
+def entry_of(number: int, size: int = 16) -> Entry:
     """An entry with a size of its own."""
     entry = Entry(b"%d" % number, b"v", 0)
     entry.size = size
     return entry
 
 
-def admitted(policy: Policy, numbers: Iterable[int], size: int = 1) -> list[Entry]:
+def admitted(policy: Policy, numbers: Iterable[int], size: int = 16) -> list[Entry]:
     """New entries, admitted in order."""
     entries = [entry_of(number, size) for number in numbers]
     for entry in entries:
@@ -229,7 +229,7 @@ def test_s3fifo_gives_the_small_queue_a_tenth_of_the_bytes_not_of_the_keys() -> 
     policy = S3Fifo(LIMIT)
     filled(policy, 50, 0)
     # One entry as large as half of main is far more than a tenth: it goes before main shrinks.
-    admitted(policy, [7777], size=25)
+    admitted(policy, [7777], size=25 * 16)
     assert victims(policy, 1) == [7777]
 
 

@@ -206,6 +206,19 @@ def test_idletime_and_freq_are_accepted(client: Client) -> None:
     assert client("MGET", "a", "b", "c") == [b"hello", b"hello", None]
 
 
+def test_idletime_is_how_long_the_key_has_not_been_used() -> None:
+    client = Client(MEMORY)
+    assert client("RESTORE", "k", 0, HELLO, "IDLETIME", 1000) == b"OK"
+    assert client("OBJECT", "IDLETIME", "k") == 1000
+    assert client("RESTORE", "long", 0, HELLO, "IDLETIME", 2**62) == b"OK"
+    idle = client("OBJECT", "IDLETIME", "long")
+    assert isinstance(idle, int)
+    assert idle > 2**31, "as long ago as an entry can tell"
+    assert client("GET", "k") == b"hello"
+    assert client("OBJECT", "IDLETIME", "k") == 0
+    client.close()
+
+
 def test_freq_is_the_counter_of_the_lfu_policy() -> None:
     client = Client(MEMORY, cache_policy="lfu")
     assert client("RESTORE", "k", 0, HELLO, "FREQ", 200) == b"OK"

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i16, i64, mypyc_attr, u8
+from mypy_extensions import i16, i32, i64, mypyc_attr, u8
 
 CLEAN: Final = 0
 EVEN: Final = 1
@@ -50,6 +50,15 @@ ON_DISK_UNKNOWN: Final = 3
 ON_DISK_UNKNOWN_COUNTED: Final = 4
 
 NO_SPACE: Final = -1
+
+#: Sizes are kept in blocks of 16 bytes, which is how CPython's allocator hands out memory, so that an
+#: entry of up to 32 GiB needs four bytes for its size, and the other four can tell when it was used.
+BLOCK_BYTES: Final = 16
+_MAX_BLOCKS: Final = 2**31 - 1
+
+#: Where the seconds of ``Entry.used_s`` begin, as a Unix time: i32 is enough until 2088.
+USE_EPOCH_S: Final = 1_600_000_000
+
 #: Commands that can pin one entry; what i16 holds.
 MAX_PINS: Final = 32_767
 
@@ -70,8 +79,10 @@ class Entry:
     newer: Entry | None
     #: Due time in ms since the epoch; 0 = does not expire.
     expire_ms: i64
-    #: What was charged for it.
-    size: i64
+    #: What was charged for it, in BLOCK_BYTES.
+    blocks: i32
+    #: When its value was last used, or came into memory: seconds since USE_EPOCH_S.
+    used_s: i32
     #: Index of its Space in the Residency's table; NO_SPACE once its database was flushed and the
     #: entry dropped, while an epoch's list may still name it.
     space: i16
@@ -90,10 +101,20 @@ class Entry:
         self.older = None
         self.newer = None
         self.expire_ms = 0
-        self.size = 0
+        self.blocks = 0
+        self.used_s = 0
         self.space = space
         self.pins = 0
         self.state = CLEAN
         self.frequency = 0
         self.on_disk = ON_DISK_UNKNOWN
         self.queue = 0
+
+    @property
+    def size(self) -> i64:
+        """What was charged for it, in bytes: a multiple of BLOCK_BYTES."""
+        return i64(self.blocks) * BLOCK_BYTES
+
+    @size.setter
+    def size(self, size: i64) -> None:
+        self.blocks = i32(min((size + BLOCK_BYTES - 1) // BLOCK_BYTES, _MAX_BLOCKS))

@@ -204,7 +204,7 @@ class Loader:
                 entry.on_disk = ON_DISK_APART if head.apart else ON_DISK_INLINE
                 entry.expire_ms = head.expire_ms
                 entry.value = load.value
-                entry.frequency = self._residency.policy.first_frequency()
+                self._residency.first_use(entry)
                 self._residency.resident += 1
                 if head.expire_ms:
                     space.indexed[load.key] = head.expire_ms

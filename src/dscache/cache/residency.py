@@ -15,10 +15,16 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from mypy_extensions import i16, i64
+from mypy_extensions import i16, i32, i64
 
 from dscache.cache.absent import ABSENT_SHARE, NegativeCache
-from dscache.cache.entry import CLEAN, ENTRY_BYTES, NO_SPACE, Entry
+from dscache.cache.entry import (
+    CLEAN,
+    ENTRY_BYTES,
+    NO_SPACE,
+    USE_EPOCH_S,
+    Entry,
+)
 from dscache.cache.policy import Lru, Policy, S3Fifo, Sieve
 from dscache.cache.sampling import Lfu, Random
 from dscache.cache.space import Space
@@ -64,6 +70,8 @@ class Residency:
         self.limit_bytes: i64 = 0
         self.evicted: i64 = 0
         self.resident: i64 = 0
+        #: The time as entries note it: seconds since USE_EPOCH_S, at the last tick.
+        self.now_s: i32 = 0
         self.set_limit(limit_bytes)
 
     def set_limit(self, limit_bytes: int) -> None:
@@ -90,6 +98,31 @@ class Residency:
                     entry.frequency = 0
         for entry in moving:
             policy.admit(entry)
+
+    def tick(self, now_ms: int) -> None:
+        """Called about ten times a second."""
+        self.now_s = i32(now_ms // 1000 - USE_EPOCH_S)
+        self.policy.tick(now_ms)
+
+    # Uses
+
+    def first_use(self, entry: Entry) -> None:
+        """``entry`` has just got a value."""
+        entry.used_s = self.now_s
+        entry.frequency = self.policy.first_frequency()
+
+    def count_use(self, entry: Entry) -> None:
+        """The value of ``entry`` was used."""
+        entry.used_s = self.now_s
+        self.policy.hit(entry)
+
+    def idle_s(self, entry: Entry) -> int:
+        """For how many seconds ``entry`` has not been used; since it was loaded, if not since."""
+        return max(int(self.now_s) - int(entry.used_s), 0)
+
+    def set_idle_s(self, entry: Entry, seconds: int) -> None:
+        """Let ``entry`` have been used last so long ago."""
+        entry.used_s = i32(max(int(self.now_s) - seconds, -(2**31)))
 
     # Spaces
 
@@ -159,8 +192,9 @@ class Residency:
         size: i64 = ENTRY_BYTES + len(entry.key)
         if value is not None:
             size += size_of(value)
-        self.entries_bytes += size - entry.size
+        before: i64 = entry.size
         entry.size = size
+        self.entries_bytes += entry.size - before
 
     def used_bytes(self) -> int:
         """What counts against the limit."""

@@ -169,7 +169,6 @@ _REASONS: Final = {
 #: What is to be said about commands that are there.
 REMARKS: Final = {
     "debug": "the subcommands that test suites need; the others are about the insides of Redis",
-    "object|idletime": "an error for a key that exists: entries have no time of their last use",
 }
 
 

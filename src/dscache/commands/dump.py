@@ -10,7 +10,6 @@ from typing import Final
 from dscache.cache.sampling import Lfu
 from dscache.commands.arguments import I64_MAX, integer, syntax_error
 from dscache.engine.command import DENYOOM, READONLY, WRITE, Registry
-from dscache.engine.keyspace import Keyspace
 from dscache.engine.keyspec import HEAD, NOTHING, KeySpec
 from dscache.engine.session import Session
 from dscache.errors import CommandError, RdbError
@@ -53,7 +52,7 @@ class _Options:
         self.is_absolute = False
         #: -1: not given.
         self.frequency = -1
-        idle_seconds = -1
+        self.idle_seconds = -1
         place = 4
         while place < len(args):
             option = args[place].upper()
@@ -63,13 +62,11 @@ class _Options:
             elif option == b"ABSTTL":
                 self.is_absolute = True
             elif option == b"IDLETIME" and place < len(args) and self.frequency == -1:
-                # Checked and no more, as Redis does under an LFU policy: ours keep keys in the
-                # order of their last uses, or count uses, but none keeps times.
-                idle_seconds = integer(args[place])
-                if idle_seconds < 0:
+                self.idle_seconds = integer(args[place])
+                if self.idle_seconds < 0:
                     raise CommandError(_BAD_IDLETIME)
                 place += 1
-            elif option == b"FREQ" and place < len(args) and idle_seconds == -1:
+            elif option == b"FREQ" and place < len(args) and self.idle_seconds == -1:
                 self.frequency = integer(args[place])
                 if not 0 <= self.frequency <= 255:
                     raise CommandError(_BAD_FREQ)
@@ -129,14 +126,13 @@ def restore(session: Session, args: list[bytes]) -> object:
             keyspace.delete(key, b"del")
         return OK
     keyspace.put(key, value, due_ms, b"restore")
-    if options.frequency >= 0:
-        _set_frequency(session, keyspace, key, options.frequency)
+    entry = keyspace.find(key)
+    assert entry is not None, "the key has just been put"
+    residency = session.engine.residency
+    # As in Redis, what the policy does not look at is not set.
+    if isinstance(residency.policy, Lfu):
+        if options.frequency >= 0:
+            entry.frequency = options.frequency
+    elif options.idle_seconds >= 0:
+        residency.set_idle_s(entry, options.idle_seconds)
     return OK
-
-
-def _set_frequency(session: Session, keyspace: Keyspace, key: bytes, frequency: int) -> None:
-    """Let ``key``, which is in memory, have been used so often, if uses are counted."""
-    if isinstance(session.engine.residency.policy, Lfu):
-        entry = keyspace.find(key)
-        assert entry is not None, "the key has just been put"
-        entry.frequency = frequency

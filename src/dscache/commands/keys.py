@@ -421,12 +421,17 @@ def object_freq(session: Session, args: list[bytes]) -> object:
     tips="nondeterministic_output",
 )
 def object_idletime(session: Session, args: list[bytes]) -> object:
-    """Refuses for keys that exist: no policy here keeps the time of a key's last use."""
-    if session.keyspace.find(args[2]) is None:
+    """Tells for how many seconds a key has not been used, or has been in memory without a use."""
+    entry = session.keyspace.find(args[2])
+    if entry is None:
         return None
-    if isinstance(session.engine.residency.policy, Lfu):
-        raise CommandError(b"ERR An LFU maxmemory policy is selected, idle time not tracked.")
-    raise CommandError(b"ERR Entries keep their order of use and no times, idle time not tracked.")
+    residency = session.engine.residency
+    if isinstance(residency.policy, Lfu):
+        raise CommandError(
+            b"ERR An LFU maxmemory policy is selected, idle time not tracked. The directive is called"
+            b" cache-policy here."
+        )
+    return residency.idle_s(entry)
 
 
 @registry.command(

@@ -107,6 +107,7 @@ class Engine:
             make_policy(config.cache_policy, limit, config.lfu_log_factor, config.lfu_decay_time),
             limit,
         )
+        residency.tick(int(clock.time() * 1000))
         catalog = Catalog(store, residency, config.databases)
         flusher = Flusher(
             store, residency, catalog, workers.submit_commit, workers.post, self._epoch_ended
@@ -501,7 +502,7 @@ class Engine:
         used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.buffers_bytes
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
         self.pacer.set_limit(memory.entries_limit())
-        self.residency.policy.tick(core.now_ms)
+        self.residency.tick(core.now_ms)
         self.expiry.tick()
         self.field_expiry.tick()
         self.pacer.relieve()

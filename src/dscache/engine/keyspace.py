@@ -72,7 +72,7 @@ class Keyspace:
         # A pinned entry was loaded for a command that waits: its first use is no hit, or else
         # every policy would take what is used once for what is used twice.
         if entry.pins == 0 and not self._core.no_touch:
-            self._residency.policy.hit(entry)
+            self._residency.count_use(entry)
         stats.keyspace_hits += 1
         return value
 
@@ -109,7 +109,7 @@ class Keyspace:
                 return None
         self._flusher.before_change(entry)
         if entry.pins == 0 and not self._core.no_touch:
-            self._residency.policy.hit(entry)
+            self._residency.count_use(entry)
         return value
 
     def find(self, key: bytes) -> Entry | None:
@@ -157,7 +157,7 @@ class Keyspace:
         entry = self.find(key)
         if entry is None:
             return False
-        self._residency.policy.hit(entry)
+        self._residency.count_use(entry)
         return True
 
     def count(self) -> int:
@@ -209,9 +209,9 @@ class Keyspace:
                 self.notify(key, b"new")
             space.keys += 1
             self._residency.resident += 1
-            entry.frequency = self._residency.policy.first_frequency()
+            self._residency.first_use(entry)
         elif not self._core.no_touch:
-            self._residency.policy.hit(entry)
+            self._residency.count_use(entry)
         if expire_ms != KEEP_EXPIRY and entry.expire_ms != expire_ms:
             if entry.expire_ms == 0:
                 space.expires += 1
