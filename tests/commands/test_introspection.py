@@ -269,6 +269,10 @@ def test_keys_are_found_in_a_command(driver: Driver, command: str, keys: list[by
         ("SET a 1", [["a", ["OW", "update"]]]),
         ("SET a 1 get", [["a", ["RW", "access", "update"]]]),
         ("COPY a b", [["a", ["RO", "access"]], ["b", ["OW", "update"]]]),
+        ("BITFIELD a", [["a", ["RO", "access"]]]),
+        ("BITFIELD a get u8 0 OVERFLOW SAT GET u8 8", [["a", ["RO", "access"]]]),
+        ("BITFIELD a GET u8 0 SET u8 8 1", [["a", ["RW", "access", "update"]]]),
+        ("BITFIELD a GET u8", [["a", ["RW", "access", "update"]]]),
     ],
 )
 def test_keys_are_found_with_what_is_done_to_them(
@@ -287,6 +291,10 @@ def test_keys_are_found_with_what_is_done_to_them(
         ("MEMORY", "The command has no key arguments"),
         ("GET", "Invalid number of arguments specified for command"),
         ("GET a b", "Invalid number of arguments specified for command"),
+        ("LMPOP 3 a LEFT", "Invalid arguments specified for command"),
+        ("ZUNIONSTORE a 0 b", "Invalid arguments specified for command"),
+        ("PFMERGE a", "Invalid arguments specified for command"),
+        ("XREAD COUNT 1 a", "Invalid arguments specified for command"),
     ],
 )
 def test_a_command_without_keys_to_find_is_an_error(

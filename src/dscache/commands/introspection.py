@@ -23,6 +23,7 @@ from dscache.wire.reply import SetReply, Status
 registry: Final = Registry("server", "connection")
 
 _ANYTIME: Final = LOADING | STALE
+_INVALID_ARGUMENTS: Final = b"ERR Invalid arguments specified for command"
 _ACCESS_MODES: Final = ("RO", "RW", "OW", "RM")
 
 
@@ -173,20 +174,15 @@ def _keys_of(session: Session, called: list[bytes]) -> list[tuple[list[str], lis
     if not command.accepts(len(called)):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
-        found = [(_actual_access(command, spec, called), spec.positions(called)) for spec in specs]
+        found = [(spec.access_of(called), spec.positions(called)) for spec in specs]
     except ValueError:
-        found = []
-    if not any(places for _, places in found):
-        raise CommandError(b"ERR Invalid arguments specified for command")
+        raise CommandError(_INVALID_ARGUMENTS) from None
+    # As in Redis, a specification that begins at a fixed place must find keys, also where the command
+    # could do without (PFMERGE without sources).
+    has_all = all(places for spec, (_, places) in zip(specs, found, strict=True) if spec.index)
+    if not has_all or not any(places for _, places in found):
+        raise CommandError(_INVALID_ARGUMENTS)
     return found
-
-
-def _actual_access(command: Command, spec: KeySpec, called: list[bytes]) -> list[str]:
-    """What this call does with its keys, where that depends on the arguments."""
-    if command.name == "set":
-        reads = any(arg.lower() == b"get" for arg in called[3:])
-        return ["RW", "ACCESS", "UPDATE"] if reads else ["OW", "UPDATE"]
-    return spec.access
 
 
 # INFO
