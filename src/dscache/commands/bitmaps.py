@@ -134,7 +134,7 @@ def _range(string: object, start: int, end: int, in_bits: bool) -> tuple[int, in
 
 
 @registry.command(
-    "BITCOUNT key [start end [BYTE | BIT]]",
+    "BITCOUNT key [start end [BYTE | BIT]@7.0.0]",
     arity=-2,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
@@ -162,7 +162,7 @@ def bitcount(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "BITPOS key bit [start [end [BYTE | BIT]]]",
+    "BITPOS key bit [start [end [BYTE | BIT]@7.0.0]]",
     arity=-3,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
@@ -321,7 +321,7 @@ def _access_of_bitfield(args: list[bytes]) -> str:
 
 
 @registry.command(
-    "BITFIELD key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>]"
+    "BITFIELD key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>]:overflow-block"
     " <SET encoding offset value:integer | INCRBY encoding offset increment>> [...]]",
     arity=-2,
     flags=WRITE | DENYOOM,

@@ -119,7 +119,7 @@ def _move(
 
 
 @registry.command(
-    "BLMOVE source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout:double",
+    "BLMOVE source destination <LEFT | RIGHT>:wherefrom <LEFT | RIGHT>:whereto timeout:double",
     arity=6,
     flags=WRITE | DENYOOM | BLOCKING,
     keys=MOVED_KEYS,
@@ -141,7 +141,7 @@ def blmove(session: Session, args: list[bytes]) -> object:
     since="2.2.0",
     complexity="O(1)",
     history=_FRACTIONS,
-    deprecated=("6.2.0", "BLMOVE with RIGHT and LEFT"),
+    deprecated=("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
 )
 def brpoplpush(session: Session, args: list[bytes]) -> object:
     """Takes the last element of a list, waiting for one, and puts it before the first of another."""

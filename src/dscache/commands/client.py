@@ -37,7 +37,7 @@ def client(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+    "LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>]@5.0.0 [ID client-id [client-id ...]]@6.2.0",
     parent="client",
     arity=-2,
     flags=_ANYTIME | ADMIN,
@@ -250,7 +250,7 @@ def client_setinfo(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "REPLY <ON | OFF | SKIP>",
+    "REPLY <ON | OFF | SKIP>:action",
     parent="client",
     arity=3,
     flags=_ANYTIME,
@@ -275,7 +275,7 @@ def client_reply(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "NO-EVICT <ON | OFF>",
+    "NO-EVICT <ON | OFF>:enabled",
     parent="client",
     arity=3,
     flags=_ANYTIME | ADMIN,
@@ -292,7 +292,7 @@ def client_no_evict(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "NO-TOUCH <ON | OFF>",
+    "NO-TOUCH <ON | OFF>:enabled",
     parent="client",
     arity=3,
     flags=_ANYTIME,
@@ -378,15 +378,18 @@ class _Filter:
 
 
 @registry.command(
-    "KILL <ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>"
-    " | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> [...]>",
+    "KILL <<ip:port>:old-format!2.8.12 | <[ID client-id]@2.8.12"
+    " | [TYPE <NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB>]@2.8.12 | [USER username]"
+    " | [ADDR ip:port]:addr | [LADDR ip:port]:laddr@6.2.0 | [SKIPME <YES | NO>]:skipme"
+    " | [MAXAGE maxage]@7.4.0>:new-format [...]>:filter",
     parent="client",
     arity=-3,
     flags=_ANYTIME | ADMIN,
     since="2.4.0",
     complexity="O(N) where N is the number of client connections",
     history=[
-        ("2.8.12", "Filters, ID among them."),
+        ("2.8.12", "Filters."),
+        ("2.8.12", "Filter ID."),
         ("3.2.0", "Type master."),
         ("5.0.0", "Type replica; slave still means the same."),
         ("6.2.0", "Filter LADDR."),
@@ -444,7 +447,7 @@ def client_unblock(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "PAUSE timeout [WRITE | ALL]",
+    "PAUSE timeout [WRITE | ALL]@6.2.0",
     parent="client",
     arity=-3,
     flags=_ANYTIME | ADMIN,

@@ -84,8 +84,8 @@ def _needs_of_restore(args: list[bytes]) -> int:
 
 
 @registry.command(
-    "RESTORE key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] "
-    "[FREQ frequency:integer]",
+    "RESTORE key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0"
+    " [IDLETIME seconds]@5.0.0 [FREQ frequency]@5.0.0",
     arity=-4,
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING, chooser=_needs_of_restore)],

@@ -82,7 +82,7 @@ def hset(session: Session, args: list[bytes]) -> object:
     keys=_UPDATED_KEY,
     since="2.0.0",
     complexity="O(N) where N is the number of fields being set.",
-    deprecated=("4.0.0", "HSET"),
+    deprecated=("4.0.0", "`HSET` with multiple field-value pairs"),
 )
 def hmset(session: Session, args: list[bytes]) -> object:
     """Sets fields of a hash; HSET does the same."""

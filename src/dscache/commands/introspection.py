@@ -283,6 +283,8 @@ def _docs(command: Command) -> dict[object, object]:
     }
     if command.complexity:
         described[b"complexity"] = command.complexity
+    if command.is_system:
+        described[b"doc_flags"] = SetReply([Status(b"syscmd")])
     if command.deprecated_since:
         described[b"doc_flags"] = SetReply([Status(b"deprecated")])
         described[b"deprecated_since"] = command.deprecated_since
@@ -302,11 +304,15 @@ def _docs(command: Command) -> dict[object, object]:
 def _argument(argument: Argument) -> dict[object, object]:
     described: dict[object, object] = {b"name": argument.name, b"type": argument.kind}
     if not argument.is_group:
-        described[b"display_text"] = argument.name
+        described[b"display_text"] = argument.display_text
     if argument.key_spec >= 0:
         described[b"key_spec_index"] = argument.key_spec
     if argument.token:
         described[b"token"] = argument.token
+    if argument.since:
+        described[b"since"] = argument.since
+    if argument.deprecated_since:
+        described[b"deprecated_since"] = argument.deprecated_since
     flags = [
         Status(name)
         for is_set, name in (

@@ -194,7 +194,7 @@ def _pop(session: Session, args: list[bytes], at_head: bool) -> object:
 
 
 @registry.command(
-    "LPOP key [count]",
+    "LPOP key [count]@6.2.0",
     arity=-2,
     flags=WRITE | FAST,
     keys=_POPPED,
@@ -208,7 +208,7 @@ def lpop(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "RPOP key [count]",
+    "RPOP key [count]@6.2.0",
     arity=-2,
     flags=WRITE | FAST,
     keys=_POPPED,
@@ -310,7 +310,7 @@ def move_element(
     keys=MOVED_KEYS,
     since="1.2.0",
     complexity="O(1)",
-    deprecated=("6.2.0", "LMOVE with RIGHT and LEFT"),
+    deprecated=("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
 )
 def rpoplpush(session: Session, args: list[bytes]) -> object:
     """Takes the last element of a list and puts it before the first of another, or of the same."""
@@ -318,7 +318,7 @@ def rpoplpush(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "LMOVE source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+    "LMOVE source destination <LEFT | RIGHT>:wherefrom <LEFT | RIGHT>:whereto",
     arity=5,
     flags=WRITE | DENYOOM,
     keys=MOVED_KEYS,

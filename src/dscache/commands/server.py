@@ -29,7 +29,7 @@ _FLUSH_HISTORY: Final = [
 
 
 @registry.command(
-    "FLUSHDB [ASYNC | SYNC]",
+    "FLUSHDB [ASYNC@4.0.0 | SYNC@6.2.0]",
     arity=-1,
     flags=WRITE,
     since="1.0.0",
@@ -50,7 +50,7 @@ def flushdb(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "FLUSHALL [ASYNC | SYNC]",
+    "FLUSHALL [ASYNC@4.0.0 | SYNC@6.2.0]",
     arity=-1,
     flags=WRITE,
     since="1.0.0",
@@ -137,7 +137,7 @@ def lastsave(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+    "SHUTDOWN [NOSAVE | SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0",
     arity=-1,
     flags=ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
     since="1.0.0",

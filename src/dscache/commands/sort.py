@@ -234,8 +234,8 @@ _LED_TO: Final = KeySpec(
 
 
 @registry.command(
-    "SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC]"
-    " [ALPHA] [STORE destination]",
+    "SORT key [BY pattern]:by-pattern [LIMIT offset count] [GET pattern [GET pattern ...]]:get-pattern"
+    " [ASC | DESC] [ALPHA] [STORE destination]",
     arity=-2,
     flags=WRITE | DENYOOM,
     keys=[
@@ -267,8 +267,8 @@ def sort(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC]"
-    " [ALPHA]",
+    "SORT_RO key [BY pattern]:by-pattern [LIMIT offset count]"
+    " [GET pattern [GET pattern ...]]:get-pattern [ASC | DESC] [ALPHA]",
     arity=-2,
     flags=READONLY,
     keys=[_SORTED, _LED_TO],

@@ -214,7 +214,8 @@ def _answer(session: Session, key: bytes, query: _Query) -> object:
 
 
 @registry.command(
-    "ZRANGE key start:string stop:string [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+    "ZRANGE key start:string stop:string [BYSCORE | BYLEX]@6.2.0 [REV]@6.2.0"
+    " [LIMIT offset count]@6.2.0 [WITHSCORES]",
     arity=-4,
     flags=READONLY,
     keys=_READ_KEY,
@@ -236,7 +237,7 @@ def zrange(session: Session, args: list[bytes]) -> object:
     since="1.2.0",
     complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
     " of elements returned.",
-    deprecated=("6.2.0", "ZRANGE with REV"),
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` argument"),
 )
 def zrevrange(session: Session, args: list[bytes]) -> object:
     """Reads members by rank, from the highest score on; ZRANGE with REV does the same."""
@@ -244,14 +245,14 @@ def zrevrange(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "ZRANGEBYSCORE key min:double max:double [WITHSCORES] [LIMIT offset count]",
+    "ZRANGEBYSCORE key min:double max:double [WITHSCORES]@2.0.0 [LIMIT offset count]",
     arity=-4,
     flags=READONLY,
     keys=_READ_KEY,
     since="1.0.5",
     complexity=_RANGE_COMPLEXITY,
     history=[("2.0.0", "WITHSCORES.")],
-    deprecated=("6.2.0", "ZRANGE with BYSCORE"),
+    deprecated=("6.2.0", "`ZRANGE` with the `BYSCORE` argument"),
 )
 def zrangebyscore(session: Session, args: list[bytes]) -> object:
     """Reads members by score, from the lowest on; ZRANGE with BYSCORE does the same."""
@@ -266,7 +267,7 @@ def zrangebyscore(session: Session, args: list[bytes]) -> object:
     since="2.2.0",
     complexity=_RANGE_COMPLEXITY,
     history=[("2.1.6", "Either end may be exclusive.")],
-    deprecated=("6.2.0", "ZRANGE with REV and BYSCORE"),
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments"),
 )
 def zrevrangebyscore(session: Session, args: list[bytes]) -> object:
     """Reads members by score, from the highest on; ZRANGE with REV and BYSCORE does the same."""
@@ -280,7 +281,7 @@ def zrevrangebyscore(session: Session, args: list[bytes]) -> object:
     keys=_READ_KEY,
     since="2.8.9",
     complexity=_RANGE_COMPLEXITY,
-    deprecated=("6.2.0", "ZRANGE with BYLEX"),
+    deprecated=("6.2.0", "`ZRANGE` with the `BYLEX` argument"),
 )
 def zrangebylex(session: Session, args: list[bytes]) -> object:
     """Reads members by their bytes, from the first on; ZRANGE with BYLEX does the same."""
@@ -294,7 +295,7 @@ def zrangebylex(session: Session, args: list[bytes]) -> object:
     keys=_READ_KEY,
     since="2.8.9",
     complexity=_RANGE_COMPLEXITY,
-    deprecated=("6.2.0", "ZRANGE with REV and BYLEX"),
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments"),
 )
 def zrevrangebylex(session: Session, args: list[bytes]) -> object:
     """Reads members by their bytes, from the last on; ZRANGE with REV and BYLEX does the same."""

@@ -113,7 +113,7 @@ class _AddOptions:
 
 
 @registry.command(
-    "ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+    "ZADD key [NX | XX]@3.0.2 [GT | LT]@6.2.0 [CH]@3.0.2 [INCR]@3.0.2 score member [score member ...]",
     arity=-4,
     flags=WRITE | DENYOOM | FAST,
     keys=[KeySpec(1, access="RW UPDATE")],

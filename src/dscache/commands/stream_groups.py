@@ -97,7 +97,7 @@ def _group_for_read(session: Session, args: list[bytes]) -> Group:
 
 
 @registry.command(
-    "CREATE key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+    "CREATE key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]:entriesread",
     parent="xgroup",
     arity=-5,
     flags=WRITE | DENYOOM,
@@ -133,7 +133,7 @@ def xgroup_create(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SETID key group <id | $> [ENTRIESREAD entries-read]",
+    "SETID key group <id | $> [ENTRIESREAD entries-read]:entriesread",
     parent="xgroup",
     arity=-5,
     flags=WRITE,
@@ -470,7 +470,7 @@ class _Claiming:
 
 
 @registry.command(
-    "XPENDING key group [[IDLE min-idle-time] start:string end:string count [consumer]]",
+    "XPENDING key group [[IDLE min-idle-time]@6.2.0 start:string end:string count [consumer]]",
     arity=-3,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],

@@ -46,7 +46,7 @@ _READ: Final = [KeySpec(1, access="RO ACCESS")]
 _SHORTENED: Final = [KeySpec(1, access="RW DELETE")]
 _INFO_KEY: Final = [KeySpec(2, access="RO ACCESS")]
 
-_TRIM_SYNTAX: Final = "<MAXLEN | MINID> [= | ~] threshold:string [LIMIT count]"
+_TRIM_SYNTAX: Final = "<MAXLEN | MINID@6.2.0> [= | ~] threshold:string [LIMIT count]@6.2.0"
 
 
 # Adding and trimming
@@ -174,7 +174,7 @@ def _new_id(session: Session, stream: Stream, text: bytes) -> int:
 
 
 @registry.command(
-    f"XADD key [NOMKSTREAM] [{_TRIM_SYNTAX}] <* | id> field value [field value ...]",
+    f"XADD key [NOMKSTREAM]@6.2.0 [{_TRIM_SYNTAX}] <* | id> field value [field value ...]",
     arity=-5,
     flags=WRITE | DENYOOM | FAST,
     keys=[
@@ -225,7 +225,7 @@ def xadd(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    f"XTRIM key {_TRIM_SYNTAX}",
+    f"XTRIM key <{_TRIM_SYNTAX}>",
     arity=-4,
     flags=WRITE,
     keys=_SHORTENED,
@@ -279,7 +279,7 @@ def xdel(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+    "XSETID key last-id [ENTRIESADDED entries-added]@7.0.0 [MAXDELETEDID max-deleted-id]@7.0.0",
     arity=-3,
     flags=WRITE | DENYOOM | FAST,
     keys=[KeySpec(1, access="RW UPDATE")],
