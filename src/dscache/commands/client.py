@@ -27,7 +27,7 @@ _PUBSUB: Final = b"pubsub"
 _TYPES: Final = (_NORMAL, _PUBSUB, b"master", b"replica", b"slave")
 
 
-@registry.command("CLIENT", arity=-2, flags=0, since="2.4.0", complexity="Depends on subcommand.")
+@registry.command("CLIENT", arity=-2, flags=0, since="2.4.0", complexity="That of the subcommand")
 def client(session: Session, args: list[bytes]) -> object:
     """Commands about connections."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -42,7 +42,7 @@ def client(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME | ADMIN,
     since="2.4.0",
-    complexity="O(N) where N is the number of client connections",
+    complexity="O(N) for N connections",
     history=[
         ("2.8.12", "Field id."),
         ("5.0.0", "Filter TYPE."),
@@ -386,7 +386,7 @@ class _Filter:
     arity=-3,
     flags=_ANYTIME | ADMIN,
     since="2.4.0",
-    complexity="O(N) where N is the number of client connections",
+    complexity="O(N) for N connections",
     history=[
         ("2.8.12", "Filters."),
         ("2.8.12", "Filter ID."),
@@ -427,7 +427,7 @@ def client_kill(session: Session, args: list[bytes]) -> object:
     arity=-3,
     flags=_ANYTIME | ADMIN,
     since="5.0.0",
-    complexity="O(log N) where N is the number of client connections",
+    complexity="O(1)",
 )
 def client_unblock(session: Session, args: list[bytes]) -> object:
     """Ends the waiting of a client in a blocking command, as its timeout would or with an error."""
@@ -478,7 +478,7 @@ def client_pause(session: Session, args: list[bytes]) -> object:
     arity=2,
     flags=_ANYTIME | ADMIN,
     since="6.2.0",
-    complexity="O(N) Where N is the number of paused clients",
+    complexity="O(N) for N clients that wait",
 )
 def client_unpause(session: Session, args: list[bytes]) -> object:
     """Ends what CLIENT PAUSE began."""

@@ -45,7 +45,7 @@ _INT32_MAX: Final = 2**31 - 1
     arity=-2,
     flags=_HANDSHAKE,
     since="1.0.0",
-    complexity="O(N) where N is the number of passwords defined for the user",
+    complexity="O(N) for a user with N passwords",
     history=[("6.0.0", "Takes a user name as well.")],
 )
 def auth(session: Session, args: list[bytes]) -> object:

@@ -60,7 +60,7 @@ _HELP: Final = [
     arity=-2,
     flags=ADMIN | NOSCRIPT | LOADING | STALE,
     since="1.0.0",
-    complexity="Depends on subcommand.",
+    complexity="That of the subcommand",
     is_system=True,
 )
 def debug(session: Session, args: list[bytes]) -> object:

@@ -34,9 +34,7 @@ _BAD_FORMAT: Final = b"ERR Bad data format"
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
     since="2.6.0",
-    complexity="O(1) to access the key and additional O(N*M) to serialize it, where N is the number of "
-    "Redis objects composing the value and M their average size. For small string values the time "
-    "complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
+    complexity="O(N) for a value of N bytes",
     tips="nondeterministic_output",
 )
 def dump(session: Session, args: list[bytes]) -> object:
@@ -90,16 +88,12 @@ def _needs_of_restore(args: list[bytes]) -> int:
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING, chooser=_needs_of_restore)],
     since="2.6.0",
-    complexity="O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
-    "where N is the number of Redis objects composing the value and M their average size. For small "
-    "string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However "
-    "for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is "
-    "O(log(N)).",
+    complexity="O(N) for a value of N bytes; O(N*log(N)) for a sorted set",
     categories="dangerous",
     history=[
-        ("3.0.0", "Added the `REPLACE` modifier."),
-        ("5.0.0", "Added the `ABSTTL` modifier."),
-        ("5.0.0", "Added the `IDLETIME` and `FREQ` options."),
+        ("3.0.0", "REPLACE."),
+        ("5.0.0", "ABSTTL."),
+        ("5.0.0", "IDLETIME and FREQ."),
     ],
 )
 def restore(session: Session, args: list[bytes]) -> object:

@@ -32,7 +32,7 @@ _ACCESS_MODES: Final = ("RO", "RW", "OW", "RM")
     arity=-1,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the total number of Redis commands",
+    complexity="O(N) for N commands in all",
     tips="nondeterministic_output_order",
 )
 def command_(session: Session, args: list[bytes]) -> object:
@@ -54,7 +54,7 @@ def count(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the number of commands to look up",
+    complexity="O(N) for N names",
     history=[("7.0.0", "Without names it describes all commands.")],
     tips="nondeterministic_output_order",
 )
@@ -72,7 +72,7 @@ def info(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the number of commands to look up",
+    complexity="O(N) for N names",
     tips="nondeterministic_output_order",
 )
 def docs(session: Session, args: list[bytes]) -> object:
@@ -89,7 +89,7 @@ def docs(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the total number of Redis commands",
+    complexity="O(N) for N commands in all",
     tips="nondeterministic_output_order",
 )
 def list_(session: Session, args: list[bytes]) -> object:
@@ -124,7 +124,7 @@ def _filter(kind: bytes, wanted: bytes) -> Callable[[Command], bool]:
     arity=-3,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the number of arguments to the command",
+    complexity="O(N) for N arguments",
 )
 def getkeys(session: Session, args: list[bytes]) -> object:
     """Finds the keys in a complete command."""
@@ -141,7 +141,7 @@ def getkeys(session: Session, args: list[bytes]) -> object:
     arity=-3,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the number of arguments to the command",
+    complexity="O(N) for N arguments",
 )
 def getkeysandflags(session: Session, args: list[bytes]) -> object:
     """Finds the keys in a complete command, and what it does with each."""

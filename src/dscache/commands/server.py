@@ -81,7 +81,7 @@ def _check_flush_arguments(args: list[bytes]) -> None:
     arity=3,
     flags=WRITE | FAST,
     since="4.0.0",
-    complexity="O(N) where N is the count of clients watching or blocking on keys from both databases.",
+    complexity="O(N) for N clients that watch keys of the two databases or wait for them",
     categories="keyspace dangerous",
 )
 def swapdb(session: Session, args: list[bytes]) -> object:

@@ -30,10 +30,7 @@ _NO_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
 _BLANKS: Final = b" \t\n\v\f\r"
 
-_COST: Final = (
-    "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of"
-    " returned elements. When the elements are not sorted, complexity is O(N)."
-)
+_COST: Final = "O(N*log(N)) for a value of N elements, O(N) if they are not sorted"
 
 
 class _Pattern:

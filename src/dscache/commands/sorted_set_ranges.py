@@ -27,15 +27,8 @@ _BY_RANK: Final = 0
 _BY_SCORE: Final = 1
 _BY_LEX: Final = 2
 
-_RANGE_COMPLEXITY: Final = (
-    "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements"
-    " being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you"
-    " can consider it O(log(N))."
-)
-_REMOVE_COMPLEXITY: Final = (
-    "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements"
-    " removed by the operation."
-)
+_RANGE_COMPLEXITY: Final = "O(log(N)+M) for M members out of N"
+_REMOVE_COMPLEXITY: Final = "O(log(N)+M) for M members out of N"
 
 
 # Ends of ranges
@@ -220,8 +213,7 @@ def _answer(session: Session, key: bytes, query: _Query) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="1.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements returned.",
+    complexity="O(log(N)+M) for M members out of N",
     history=[("6.2.0", "REV, BYSCORE, BYLEX and LIMIT.")],
 )
 def zrange(session: Session, args: list[bytes]) -> object:
@@ -235,8 +227,7 @@ def zrange(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="1.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements returned.",
+    complexity="O(log(N)+M) for M members out of N",
     deprecated=("6.2.0", "`ZRANGE` with the `REV` argument"),
 )
 def zrevrange(session: Session, args: list[bytes]) -> object:
@@ -311,8 +302,7 @@ def zrevrangebylex(session: Session, args: list[bytes]) -> object:
         KeySpec(2, access="RO ACCESS"),
     ],
     since="6.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements stored into the destination key.",
+    complexity="O(log(N)+M*log(M)) for M members out of N",
 )
 def zrangestore(session: Session, args: list[bytes]) -> object:
     """Stores a range of a sorted set under another name and answers how many members it has."""
@@ -346,7 +336,7 @@ def store(session: Session, key: bytes, items: list[tuple[bytes, float]], event:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
 )
 def zcount(session: Session, args: list[bytes]) -> object:
     """Counts the members with scores in a range."""
@@ -359,7 +349,7 @@ def zcount(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="2.8.9",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
 )
 def zlexcount(session: Session, args: list[bytes]) -> object:
     """Counts the members whose bytes are in a range."""

@@ -185,9 +185,7 @@ def _new_id(session: Session, stream: Stream, text: bytes) -> int:
         )
     ],
     since="5.0.0",
-    complexity=(
-        "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted."
-    ),
+    complexity="O(1), and O(N) for N entries that are trimmed",
     history=[
         ("6.2.0", "NOMKSTREAM, MINID and LIMIT."),
         ("7.0.0", "IDs of the form <ms>-*."),
@@ -230,11 +228,7 @@ def xadd(session: Session, args: list[bytes]) -> object:
     flags=WRITE,
     keys=_SHORTENED,
     since="5.0.0",
-    complexity=(
-        "O(N), with N being the number of evicted entries. Constant times are very small however, since"
-        " entries are organized in macro nodes containing multiple entries that can be released with a"
-        " single deallocation."
-    ),
+    complexity="O(N) for N entries that are removed",
     history=[("6.2.0", "MINID and LIMIT.")],
     tips="nondeterministic_output",
 )
@@ -257,7 +251,7 @@ def xtrim(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=_SHORTENED,
     since="5.0.0",
-    complexity="O(1) for each single item to delete in the stream, regardless of the stream size.",
+    complexity="O(N) for N IDs",
 )
 def xdel(session: Session, args: list[bytes]) -> object:
     """Removes entries from a stream; answers how many of them were there."""
@@ -361,10 +355,7 @@ def xlen(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="5.0.0",
-    complexity=(
-        "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking"
-        " for the first 10 elements with COUNT), you can consider it O(1)."
-    ),
+    complexity="O(log(M)+N) for N entries of a stream of M",
     history=[("6.2.0", "Ranges without their ends.")],
 )
 def xrange(session: Session, args: list[bytes]) -> object:
@@ -378,10 +369,7 @@ def xrange(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="5.0.0",
-    complexity=(
-        "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for"
-        " the first 10 elements with COUNT), you can consider it O(1)."
-    ),
+    complexity="O(log(M)+N) for N entries of a stream of M",
     history=[("6.2.0", "Ranges without their ends.")],
 )
 def xrevrange(session: Session, args: list[bytes]) -> object:
@@ -410,7 +398,7 @@ def _range(
 # XINFO
 
 
-@registry.command("XINFO", arity=-2, flags=0, since="5.0.0", complexity="Depends on subcommand.")
+@registry.command("XINFO", arity=-2, flags=0, since="5.0.0", complexity="That of the subcommand")
 def xinfo(session: Session, args: list[bytes]) -> object:
     """Commands that tell about streams, their groups and consumers."""
     raise AssertionError("the engine runs a subcommand, or refuses")

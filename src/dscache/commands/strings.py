@@ -289,7 +289,7 @@ def getdel(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=[KeySpec(1, access="RO ACCESS", last=-1)],
     since="1.0.0",
-    complexity="O(N) where N is the number of keys to retrieve.",
+    complexity="O(N) for N keys",
     tips="request_policy:multi_shard",
 )
 def mget(session: Session, args: list[bytes]) -> object:
@@ -310,7 +310,7 @@ def mget(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING, last=-1, step=2)],
     since="1.0.1",
-    complexity="O(N) where N is the number of keys to set.",
+    complexity="O(N) for N keys",
     tips="request_policy:multi_shard response_policy:all_succeeded",
 )
 def mset(session: Session, args: list[bytes]) -> object:
@@ -327,7 +327,7 @@ def mset(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW INSERT", needs=HEAD, last=-1, step=2)],
     since="1.0.1",
-    complexity="O(N) where N is the number of keys to set.",
+    complexity="O(N) for N keys",
 )
 def msetnx(session: Session, args: list[bytes]) -> object:
     """Lets several keys hold a string each, all at once, unless one of them exists."""
