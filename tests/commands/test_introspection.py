@@ -164,6 +164,7 @@ def test_docs_tell_history_tokens_and_flags(driver: Driver) -> None:
     assert arguments[2] == {
         "name": "condition",
         "type": "oneof",
+        "since": "2.6.12",
         "flags": ["optional"],
         "arguments": [
             {"name": "nx", "type": "pure-token", "display_text": "nx", "token": "NX"},
@@ -175,8 +176,158 @@ def test_docs_tell_history_tokens_and_flags(driver: Driver) -> None:
 def test_docs_tell_what_is_deprecated(driver: Driver) -> None:
     described = docs(driver, "substr")
     assert described["doc_flags"] == ["deprecated"]
-    assert (described["deprecated_since"], described["replaced_by"]) == ("2.0.0", "GETRANGE")
+    assert (described["deprecated_since"], described["replaced_by"]) == ("2.0.0", "`GETRANGE`")
     assert "doc_flags" not in docs(driver, "getrange")
+
+
+def test_docs_tell_which_arguments_are_deprecated(driver: Driver) -> None:
+    [one_of] = cast("list[dict[str, object]]", docs(driver, "client|kill")["arguments"])
+    old, new = cast("list[dict[str, object]]", one_of["arguments"])
+    assert old == {
+        "name": "old-format",
+        "type": "string",
+        "display_text": "ip:port",
+        "deprecated_since": "2.8.12",
+    }
+    assert (new["name"], new["flags"]) == ("new-format", ["multiple"])
+
+
+def test_docs_call_commands_that_are_not_for_users_system_commands(driver: Driver) -> None:
+    documented = cast("dict[str, dict[str, object]]", plain(driver.run("COMMAND", "DOCS")))
+    system = {name for name, one in documented.items() if one.get("doc_flags") == ["syscmd"]}
+    assert system == {"debug", "pfdebug", "pfselftest"}
+
+
+def outline(described: object) -> list[object]:
+    """Names of arguments; (name, parts) of groups."""
+    return [
+        (one["name"], outline(one["arguments"])) if "arguments" in one else one["name"]
+        for one in cast("list[dict[str, object]]", described)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "lmove",
+            [
+                "source",
+                "destination",
+                ("wherefrom", ["left", "right"]),
+                ("whereto", ["left", "right"]),
+            ],
+        ),
+        (
+            "sort_ro",
+            [
+                "key",
+                "by-pattern",
+                ("limit", ["offset", "count"]),
+                "get-pattern",
+                ("order", ["asc", "desc"]),
+                "sorting",
+            ],
+        ),
+        (
+            "bitfield",
+            [
+                "key",
+                (
+                    "operation",
+                    [
+                        ("get-block", ["encoding", "offset"]),
+                        (
+                            "write",
+                            [
+                                ("overflow-block", ["wrap", "sat", "fail"]),
+                                (
+                                    "write-operation",
+                                    [
+                                        ("set-block", ["encoding", "offset", "value"]),
+                                        ("incrby-block", ["encoding", "offset", "increment"]),
+                                    ],
+                                ),
+                            ],
+                        ),
+                    ],
+                ),
+            ],
+        ),
+        (
+            "xtrim",
+            [
+                "key",
+                (
+                    "trim",
+                    [
+                        ("strategy", ["maxlen", "minid"]),
+                        ("operator", ["equal", "approximately"]),
+                        "threshold",
+                        "count",
+                    ],
+                ),
+            ],
+        ),
+        (
+            "xgroup|create",
+            ["key", "group", ("id-selector", ["id", "new-id"]), "mkstream", "entriesread"],
+        ),
+        ("xinfo|stream", ["key", ("full-block", ["full", "count"])]),
+    ],
+)
+def test_arguments_have_the_names_that_redis_gives_them(
+    driver: Driver, name: str, expected: list[object]
+) -> None:
+    assert outline(docs(driver, name)["arguments"]) == expected
+
+
+def versions(described: object) -> dict[object, object]:
+    """{argument: version that brought it} of those that are younger than their command."""
+    found: dict[object, object] = {}
+    for one in cast("list[dict[str, object]]", described):
+        if "since" in one:
+            found[one["name"]] = one["since"]
+        found.update(versions(one.get("arguments", [])))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("auth", {"username": "6.0.0"}),
+        ("bitcount", {"unit": "7.0.0"}),
+        ("client|list", {"client-type": "5.0.0", "client-id": "6.2.0"}),
+        ("expire", {"condition": "7.0.0"}),
+        ("flushall", {"async": "4.0.0", "sync": "6.2.0"}),
+        ("get", {}),
+        ("lpop", {"count": "6.2.0"}),
+        (
+            "restore",
+            {"replace": "3.0.0", "absttl": "5.0.0", "seconds": "5.0.0", "frequency": "5.0.0"},
+        ),
+        ("shutdown", {"now": "7.0.0", "force": "7.0.0", "abort": "7.0.0"}),
+        ("xadd", {"nomkstream": "6.2.0", "minid": "6.2.0", "count": "6.2.0"}),
+        ("zrange", {"sortby": "6.2.0", "rev": "6.2.0", "limit": "6.2.0"}),
+    ],
+)
+def test_docs_tell_since_when_an_old_command_has_an_argument(
+    driver: Driver, name: str, expected: dict[object, object]
+) -> None:
+    assert versions(docs(driver, name)["arguments"]) == expected
+
+
+def test_docs_tell_which_specification_finds_what_patterns_and_options_lead_to(
+    driver: Driver,
+) -> None:
+    arguments = cast("list[dict[str, object]]", docs(driver, "sort")["arguments"])
+    found = {str(one["name"]): one.get("key_spec_index") for one in arguments}
+    assert [found[name] for name in ("key", "by-pattern", "get-pattern", "destination")] == [
+        0,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_docs_of_a_parent_hold_those_of_its_subcommands(driver: Driver) -> None:
@@ -269,6 +420,10 @@ def test_keys_are_found_in_a_command(driver: Driver, command: str, keys: list[by
         ("SET a 1", [["a", ["OW", "update"]]]),
         ("SET a 1 get", [["a", ["RW", "access", "update"]]]),
         ("COPY a b", [["a", ["RO", "access"]], ["b", ["OW", "update"]]]),
+        ("BITFIELD a", [["a", ["RO", "access"]]]),
+        ("BITFIELD a get u8 0 OVERFLOW SAT GET u8 8", [["a", ["RO", "access"]]]),
+        ("BITFIELD a GET u8 0 SET u8 8 1", [["a", ["RW", "access", "update"]]]),
+        ("BITFIELD a GET u8", [["a", ["RW", "access", "update"]]]),
     ],
 )
 def test_keys_are_found_with_what_is_done_to_them(
@@ -287,6 +442,10 @@ def test_keys_are_found_with_what_is_done_to_them(
         ("MEMORY", "The command has no key arguments"),
         ("GET", "Invalid number of arguments specified for command"),
         ("GET a b", "Invalid number of arguments specified for command"),
+        ("LMPOP 3 a LEFT", "Invalid arguments specified for command"),
+        ("ZUNIONSTORE a 0 b", "Invalid arguments specified for command"),
+        ("PFMERGE a", "Invalid arguments specified for command"),
+        ("XREAD COUNT 1 a", "Invalid arguments specified for command"),
     ],
 )
 def test_a_command_without_keys_to_find_is_an_error(

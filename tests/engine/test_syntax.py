@@ -11,10 +11,17 @@ from dscache.engine.syntax import Argument, displayed, parse_syntax
 
 
 def shown(argument: Argument) -> str:
-    """An argument in one line: flags, token, name and type, parts in parentheses.
+    """An argument in one line: flags, token, name and type, parts in parentheses, versions.
 
     ``?`` optional, ``*`` multiple, ``**`` multiple with its token.
     """
+    versions = f"@{argument.since}" if argument.since else ""
+    if argument.deprecated_since:
+        versions += f"!{argument.deprecated_since}"
+    return _shown(argument) + versions
+
+
+def _shown(argument: Argument) -> str:
     flags = "?" if argument.is_optional else ""
     if argument.is_multiple:
         flags += "**" if argument.repeats_token else "*"
@@ -77,16 +84,28 @@ def test_a_token_with_several_arguments_is_a_block() -> None:
     ]
 
 
-def test_a_token_first_in_brackets_takes_the_optional_parts_too() -> None:
-    assert tree("key [COUNT count [ANY]]") == [
+def test_what_is_optional_behind_a_token_stands_beside_its_argument() -> None:
+    assert tree("key [COUNT count [ANY]] [FULL [COUNT count]]") == [
         "key:key",
-        "?COUNT=block count(count:integer, ?ANY)",
+        "?block count-block(COUNT=count:integer, ?ANY)",
+        "?block full-block(FULL, ?COUNT=count:integer)",
     ]
+
+
+def test_a_group_keeps_a_token_to_one_argument() -> None:
+    syntax = "<<BYRADIUS radius> <M | KM> | <BYBOX width> height <M | KM>>"
+    assert tree(syntax) == [
+        (
+            "oneof by(block circle(BYRADIUS=radius:double, oneof unit(M, KM)),"
+            " block box(BYBOX=width:double, height:double, oneof unit(M, KM)))"
+        )
+    ]
+    assert displayed(syntax) == "<BYRADIUS radius <M | KM> | BYBOX width height <M | KM>>"
 
 
 def test_a_token_outside_of_brackets_ends_at_what_is_optional() -> None:
     assert tree("GROUP group consumer [COUNT count] STREAMS key [key ...] id [id ...]") == [
-        "GROUP=block group(group:string, consumer:string)",
+        "GROUP=block group-block(group:string, consumer:string)",
         "?COUNT=count:integer",
         "STREAMS=block streams(*key:key, *id:string)",
     ]
@@ -133,6 +152,32 @@ def test_an_explicit_type_beats_the_name_and_is_not_displayed() -> None:
     assert displayed(syntax) == "key increment [ip:port]"
 
 
+def test_a_group_may_be_named_behind_its_brackets() -> None:
+    syntax = "<LEFT | RIGHT>:wherefrom <LEFT | RIGHT>:whereto [BITS 8]:width"
+    assert tree(syntax) == [
+        "oneof wherefrom(LEFT, RIGHT)",
+        "oneof whereto(LEFT, RIGHT)",
+        "?block width(BITS, 8)",
+    ]
+    assert displayed(syntax) == "<LEFT | RIGHT> <LEFT | RIGHT> [BITS 8]"
+
+
+def test_a_single_argument_with_another_name_is_displayed_as_before() -> None:
+    [argument] = parse_syntax("[GET pattern [GET pattern ...]]:get-pattern", [])
+    assert shown(argument) == "?**GET=get-pattern:pattern"
+    assert argument.display_text == "pattern"
+
+
+def test_arguments_know_the_versions_that_brought_them() -> None:
+    syntax = "[EX seconds@2.6.12 | KEEPTTL@6.0.0] [LIMIT offset count]@6.2.0 <id:string!2.8.0>:old"
+    assert tree(syntax) == [
+        "?oneof expiration(EX=seconds:integer@2.6.12, KEEPTTL@6.0.0)",
+        "?LIMIT=block limit(offset:integer, count:integer)@6.2.0",
+        "old:string!2.8.0",
+    ]
+    assert displayed(syntax) == "[EX seconds | KEEPTTL] [LIMIT offset count] id"
+
+
 def test_keys_know_their_specification() -> None:
     first = KeySpec(1, access="RO")
     elsewhere = KeySpec(access="RO", finder=lambda args: [])
@@ -140,7 +185,12 @@ def test_keys_know_their_specification() -> None:
     key, pattern, destination = parse_syntax(
         "key [BY pattern] [STORE destination]", [first, elsewhere, stored]
     )
-    assert (key.key_spec, pattern.key_spec, destination.key_spec) == (0, -1, 2)
+    assert (key.key_spec, pattern.key_spec, destination.key_spec) == (0, 1, 2)
+
+
+def test_a_pattern_is_no_key_where_the_arguments_tell_all_keys() -> None:
+    key, pattern = parse_syntax("key [MATCH pattern]", [KeySpec(1, access="RO")])
+    assert (key.key_spec, pattern.key_spec) == (0, -1)
 
 
 def test_keys_beyond_the_specifications_belong_to_the_last() -> None:
@@ -158,6 +208,9 @@ def test_keys_beyond_the_specifications_belong_to_the_last() -> None:
         ("key [value ...]", "does not repeat"),
         ("<a | b]", "is missing"),
         ("a | b", "unexpected"),
+        ("[a]:b:c", "neither a name nor versions"),
+        ("[a]@new", "no version"),
+        ("key [key ...]@6.2.0", "no name or version of its own"),
     ],
 )
 def test_a_mistake_is_refused(syntax: str, reason: str) -> None:

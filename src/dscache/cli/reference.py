@@ -160,10 +160,9 @@ def _command_lines(command: Command) -> list[str]:
         " · ".join(facts),
     ]
     if command.deprecated_since:
-        lines += [
-            "",
-            f"Deprecated since {command.deprecated_since} in favour of {command.replaced_by}.",
-        ]
+        # The mark of Redis's documentation for a word that is no link.
+        instead = command.replaced_by.replace("`!", "`")
+        lines += ["", f"Deprecated since {command.deprecated_since} in favour of {instead}."]
     if command.history:
         lines.append("")
         lines += [f"- {since}: {_prose(what)}" for since, what in command.history]

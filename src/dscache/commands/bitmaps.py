@@ -134,7 +134,7 @@ def _range(string: object, start: int, end: int, in_bits: bool) -> tuple[int, in
 
 
 @registry.command(
-    "BITCOUNT key [start end [BYTE | BIT]]",
+    "BITCOUNT key [start end [BYTE | BIT]@7.0.0]",
     arity=-2,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
@@ -162,7 +162,7 @@ def bitcount(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "BITPOS key bit [start [end [BYTE | BIT]]]",
+    "BITPOS key bit [start [end [BYTE | BIT]@7.0.0]]",
     arity=-3,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
@@ -306,8 +306,22 @@ def _read_fields(session: Session, key: bytes, steps: list[_Step]) -> list[objec
     return [step.field.read(string, step.offset) for step in steps]
 
 
+_CHANGES: Final = "RW ACCESS UPDATE"
+
+
+def _access_of_bitfield(args: list[bytes]) -> str:
+    """Only reading, if each operation is a complete GET."""
+    place = 2
+    while place < len(args):
+        option = args[place].upper()
+        if option not in (b"GET", b"OVERFLOW"):
+            return _CHANGES
+        place += 3 if option == b"GET" else 2
+    return "RO ACCESS" if place == len(args) else _CHANGES
+
+
 @registry.command(
-    "BITFIELD key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>]"
+    "BITFIELD key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>]:overflow-block"
     " <SET encoding offset value:integer | INCRBY encoding offset increment>> [...]]",
     arity=-2,
     flags=WRITE | DENYOOM,
@@ -315,6 +329,7 @@ def _read_fields(session: Session, key: bytes, steps: list[_Step]) -> list[objec
         KeySpec(
             1,
             access="RW UPDATE ACCESS VARIABLE_FLAGS",
+            access_chooser=_access_of_bitfield,
             notes="Only SET and INCRBY change the string",
         )
     ],

@@ -55,7 +55,7 @@ def _pop(session: Session, args: list[bytes], at_head: bool) -> object:
     flags=WRITE | BLOCKING,
     keys=_POPPED,
     since="2.0.0",
-    complexity="O(N) where N is the number of provided keys.",
+    complexity="O(N) for N keys",
     history=_FRACTIONS,
 )
 def blpop(session: Session, args: list[bytes]) -> object:
@@ -69,7 +69,7 @@ def blpop(session: Session, args: list[bytes]) -> object:
     flags=WRITE | BLOCKING,
     keys=_POPPED,
     since="2.0.0",
-    complexity="O(N) where N is the number of provided keys.",
+    complexity="O(N) for N keys",
     history=_FRACTIONS,
 )
 def brpop(session: Session, args: list[bytes]) -> object:
@@ -87,9 +87,7 @@ def _needs_of_blmpop(args: list[bytes]) -> int:
     flags=WRITE | BLOCKING,
     keys=[KeySpec(2, access="RW ACCESS DELETE", count_at=0, first=1, chooser=_needs_of_blmpop)],
     since="7.0.0",
-    complexity=(
-        "O(N+M) where N is the number of provided keys and M is the number of elements returned."
-    ),
+    complexity="O(N+M) for N keys and M elements",
 )
 def blmpop(session: Session, args: list[bytes]) -> object:
     """Removes and answers elements at one end of the first list that exists, waiting for one."""
@@ -119,7 +117,7 @@ def _move(
 
 
 @registry.command(
-    "BLMOVE source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout:double",
+    "BLMOVE source destination <LEFT | RIGHT>:wherefrom <LEFT | RIGHT>:whereto timeout:double",
     arity=6,
     flags=WRITE | DENYOOM | BLOCKING,
     keys=MOVED_KEYS,
@@ -141,7 +139,7 @@ def blmove(session: Session, args: list[bytes]) -> object:
     since="2.2.0",
     complexity="O(1)",
     history=_FRACTIONS,
-    deprecated=("6.2.0", "BLMOVE with RIGHT and LEFT"),
+    deprecated=("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
 )
 def brpoplpush(session: Session, args: list[bytes]) -> object:
     """Takes the last element of a list, waiting for one, and puts it before the first of another."""

@@ -24,7 +24,7 @@ _POPPED_KEYS: Final = [KeySpec(1, access="RW ACCESS DELETE", last=-2)]
     flags=WRITE | FAST | BLOCKING,
     keys=_POPPED_KEYS,
     since="5.0.0",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
     history=[("6.0.0", "The timeout may have a fraction.")],
 )
 def bzpopmin(session: Session, args: list[bytes]) -> object:
@@ -38,7 +38,7 @@ def bzpopmin(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST | BLOCKING,
     keys=_POPPED_KEYS,
     since="5.0.0",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
     history=[("6.0.0", "The timeout may have a fraction.")],
 )
 def bzpopmax(session: Session, args: list[bytes]) -> object:
@@ -63,8 +63,7 @@ def _pop_or_wait(session: Session, args: list[bytes], highest: bool) -> object:
     flags=WRITE | BLOCKING,
     keys=[KeySpec(2, access="RW ACCESS DELETE", count_at=0, first=1)],
     since="7.0.0",
-    complexity="O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of"
-    " elements in the sorted set, and M being the number of elements popped.",
+    complexity="O(K+M*log(N)) for K keys and M members out of N",
 )
 def bzmpop(session: Session, args: list[bytes]) -> object:
     """Removes members with the lowest or highest scores from the first sorted set that exists, or waits

@@ -22,7 +22,7 @@ _SINCE: Final = "0.1.0"
 _PER_KEY: Final = "O(N) where N is the number of keys"
 
 
-@registry.command("CACHE", arity=-2, flags=0, since=_SINCE, complexity="Depends on subcommand.")
+@registry.command("CACHE", arity=-2, flags=0, since=_SINCE, complexity="That of the subcommand")
 def cache(session: Session, args: list[bytes]) -> object:
     """Commands about what is in memory."""
     raise AssertionError("the engine runs a subcommand, or refuses")

@@ -27,7 +27,7 @@ _PUBSUB: Final = b"pubsub"
 _TYPES: Final = (_NORMAL, _PUBSUB, b"master", b"replica", b"slave")
 
 
-@registry.command("CLIENT", arity=-2, flags=0, since="2.4.0", complexity="Depends on subcommand.")
+@registry.command("CLIENT", arity=-2, flags=0, since="2.4.0", complexity="That of the subcommand")
 def client(session: Session, args: list[bytes]) -> object:
     """Commands about connections."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -37,12 +37,12 @@ def client(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+    "LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>]@5.0.0 [ID client-id [client-id ...]]@6.2.0",
     parent="client",
     arity=-2,
     flags=_ANYTIME | ADMIN,
     since="2.4.0",
-    complexity="O(N) where N is the number of client connections",
+    complexity="O(N) for N connections",
     history=[
         ("2.8.12", "Field id."),
         ("5.0.0", "Filter TYPE."),
@@ -250,7 +250,7 @@ def client_setinfo(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "REPLY <ON | OFF | SKIP>",
+    "REPLY <ON | OFF | SKIP>:action",
     parent="client",
     arity=3,
     flags=_ANYTIME,
@@ -275,7 +275,7 @@ def client_reply(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "NO-EVICT <ON | OFF>",
+    "NO-EVICT <ON | OFF>:enabled",
     parent="client",
     arity=3,
     flags=_ANYTIME | ADMIN,
@@ -292,7 +292,7 @@ def client_no_evict(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "NO-TOUCH <ON | OFF>",
+    "NO-TOUCH <ON | OFF>:enabled",
     parent="client",
     arity=3,
     flags=_ANYTIME,
@@ -378,15 +378,18 @@ class _Filter:
 
 
 @registry.command(
-    "KILL <ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>"
-    " | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO> | MAXAGE maxage> [...]>",
+    "KILL <<ip:port>:old-format!2.8.12 | <[ID client-id]@2.8.12"
+    " | [TYPE <NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB>]@2.8.12 | [USER username]"
+    " | [ADDR ip:port]:addr | [LADDR ip:port]:laddr@6.2.0 | [SKIPME <YES | NO>]:skipme"
+    " | [MAXAGE maxage]@7.4.0>:new-format [...]>:filter",
     parent="client",
     arity=-3,
     flags=_ANYTIME | ADMIN,
     since="2.4.0",
-    complexity="O(N) where N is the number of client connections",
+    complexity="O(N) for N connections",
     history=[
-        ("2.8.12", "Filters, ID among them."),
+        ("2.8.12", "Filters."),
+        ("2.8.12", "Filter ID."),
         ("3.2.0", "Type master."),
         ("5.0.0", "Type replica; slave still means the same."),
         ("6.2.0", "Filter LADDR."),
@@ -424,7 +427,7 @@ def client_kill(session: Session, args: list[bytes]) -> object:
     arity=-3,
     flags=_ANYTIME | ADMIN,
     since="5.0.0",
-    complexity="O(log N) where N is the number of client connections",
+    complexity="O(1)",
 )
 def client_unblock(session: Session, args: list[bytes]) -> object:
     """Ends the waiting of a client in a blocking command, as its timeout would or with an error."""
@@ -444,7 +447,7 @@ def client_unblock(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "PAUSE timeout [WRITE | ALL]",
+    "PAUSE timeout [WRITE | ALL]@6.2.0",
     parent="client",
     arity=-3,
     flags=_ANYTIME | ADMIN,
@@ -475,7 +478,7 @@ def client_pause(session: Session, args: list[bytes]) -> object:
     arity=2,
     flags=_ANYTIME | ADMIN,
     since="6.2.0",
-    complexity="O(N) Where N is the number of paused clients",
+    complexity="O(N) for N clients that wait",
 )
 def client_unpause(session: Session, args: list[bytes]) -> object:
     """Ends what CLIENT PAUSE began."""

@@ -18,7 +18,7 @@ registry: Final = Registry("server", "")
 _ANYTIME: Final = ADMIN | NOSCRIPT | LOADING | STALE
 
 
-@registry.command("CONFIG", arity=-2, flags=0, since="2.0.0", complexity="Depends on subcommand.")
+@registry.command("CONFIG", arity=-2, flags=0, since="2.0.0", complexity="That of the subcommand")
 def config(session: Session, args: list[bytes]) -> object:
     """Commands about the configuration."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -30,7 +30,7 @@ def config(session: Session, args: list[bytes]) -> object:
     arity=-3,
     flags=_ANYTIME,
     since="2.0.0",
-    complexity="O(N) when N is the number of configuration parameters provided",
+    complexity="O(N) for N directives",
     history=[("7.0.0", "Several names or patterns in one call.")],
 )
 def config_get(session: Session, args: list[bytes]) -> object:
@@ -49,7 +49,7 @@ def _matches(pattern: str, name: str) -> bool:
     arity=-4,
     flags=_ANYTIME,
     since="2.0.0",
-    complexity="O(N) when N is the number of configuration parameters provided",
+    complexity="O(N) for N directives",
     history=[("7.0.0", "Several directives in one call: all of them change, or none.")],
     tips="request_policy:all_nodes response_policy:all_succeeded",
 )

@@ -41,11 +41,11 @@ _INT32_MAX: Final = 2**31 - 1
 
 
 @registry.command(
-    "AUTH [username] password",
+    "AUTH [username]@6.0.0 password",
     arity=-2,
     flags=_HANDSHAKE,
     since="1.0.0",
-    complexity="O(N) where N is the number of passwords defined for the user",
+    complexity="O(N) for a user with N passwords",
     history=[("6.0.0", "Takes a user name as well.")],
 )
 def auth(session: Session, args: list[bytes]) -> object:
@@ -152,7 +152,7 @@ def ping(session: Session, args: list[bytes]) -> object:
     flags=_HANDSHAKE,
     since="1.0.0",
     complexity="O(1)",
-    deprecated=("7.2.0", "closing the connection"),
+    deprecated=("7.2.0", "just closing the connection"),
 )
 def quit_(session: Session, args: list[bytes]) -> object:
     """Ends the connection after its reply; closing the socket does the same."""

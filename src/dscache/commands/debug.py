@@ -56,14 +56,15 @@ _HELP: Final = [
 
 
 @registry.command(
-    "DEBUG subcommand [argument [argument ...]]",
+    "DEBUG",
     arity=-2,
     flags=ADMIN | NOSCRIPT | LOADING | STALE,
     since="1.0.0",
-    complexity="Depends on subcommand.",
+    complexity="That of the subcommand",
+    is_system=True,
 )
 def debug(session: Session, args: list[bytes]) -> object:
-    """Looks into the server, or disturbs it, for tests."""
+    """Looks into the server, or disturbs it, for tests; DEBUG HELP lists the subcommands."""
     if not _is_allowed(session):
         raise CommandError(_NOT_ALLOWED)
     arity, handler = _SUBCOMMANDS.get(args[1].lower(), (0, None))

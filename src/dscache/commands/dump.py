@@ -33,9 +33,7 @@ _BAD_FORMAT: Final = b"ERR Bad data format"
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
     since="2.6.0",
-    complexity="O(1) to access the key and additional O(N*M) to serialize it, where N is the number of "
-    "Redis objects composing the value and M their average size. For small string values the time "
-    "complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
+    complexity="O(N) for a value of N bytes",
     tips="nondeterministic_output",
 )
 def dump(session: Session, args: list[bytes]) -> object:
@@ -81,22 +79,18 @@ def _needs_of_restore(args: list[bytes]) -> int:
 
 
 @registry.command(
-    "RESTORE key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] "
-    "[FREQ frequency:integer]",
+    "RESTORE key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0"
+    " [IDLETIME seconds]@5.0.0 [FREQ frequency]@5.0.0",
     arity=-4,
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING, chooser=_needs_of_restore)],
     since="2.6.0",
-    complexity="O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
-    "where N is the number of Redis objects composing the value and M their average size. For small "
-    "string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However "
-    "for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is "
-    "O(log(N)).",
+    complexity="O(N) for a value of N bytes; O(N*log(N)) for a sorted set",
     categories="dangerous",
     history=[
-        ("3.0.0", "Added the `REPLACE` modifier."),
-        ("5.0.0", "Added the `ABSTTL` modifier."),
-        ("5.0.0", "Added the `IDLETIME` and `FREQ` options."),
+        ("3.0.0", "REPLACE."),
+        ("5.0.0", "ABSTTL."),
+        ("5.0.0", "IDLETIME and FREQ."),
     ],
 )
 def restore(session: Session, args: list[bytes]) -> object:

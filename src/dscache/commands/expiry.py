@@ -154,7 +154,7 @@ def _invalid_time(command: bytes) -> CommandError:
 
 
 @registry.command(
-    "EXPIRE key seconds [NX | XX | GT | LT]",
+    "EXPIRE key seconds [NX | XX | GT | LT]@7.0.0",
     arity=-3,
     flags=WRITE | FAST,
     keys=_EXPIRING_KEY,
@@ -168,7 +168,7 @@ def expire(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "PEXPIRE key milliseconds [NX | XX | GT | LT]",
+    "PEXPIRE key milliseconds [NX | XX | GT | LT]@7.0.0",
     arity=-3,
     flags=WRITE | FAST,
     keys=_EXPIRING_KEY,
@@ -182,7 +182,7 @@ def pexpire(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "EXPIREAT key unix-time-seconds [NX | XX | GT | LT]",
+    "EXPIREAT key unix-time-seconds [NX | XX | GT | LT]@7.0.0",
     arity=-3,
     flags=WRITE | FAST,
     keys=_EXPIRING_KEY,
@@ -196,7 +196,7 @@ def expireat(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]",
+    "PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]@7.0.0",
     arity=-3,
     flags=WRITE | FAST,
     keys=_EXPIRING_KEY,

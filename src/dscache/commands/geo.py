@@ -41,7 +41,7 @@ def _zset(session: Session, key: bytes) -> ZSet | None:
 
 
 @registry.command(
-    "GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
+    "GEOADD key [NX | XX]@6.2.0 [CH]@6.2.0 longitude latitude member [longitude latitude member ...]",
     arity=-5,
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="RW UPDATE")],
@@ -175,11 +175,14 @@ _SEARCH_COMPLEXITY: Final = (
 )
 _AREA: Final = (
     " <FROMMEMBER member | FROMLONLAT longitude latitude>"
-    " <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>>"
+    " <<BYRADIUS radius> <M | KM | FT | MI> | <BYBOX width> height <M | KM | FT | MI>>"
     " [ASC | DESC] [COUNT count [ANY]]"
 )
 _WITH: Final = " [WITHCOORD] [WITHDIST] [WITHHASH]"
-_CIRCLE_OPTIONS: Final = " radius <M | KM | FT | MI>" + _WITH + " [COUNT count [ANY]] [ASC | DESC]"
+# That ANY is younger than the commands Redis says of those around a position only.
+_CIRCLE: Final = " radius <M | KM | FT | MI>" + _WITH
+_ORDER: Final = " [ASC | DESC]"
+_STORED: Final = " [<STORE key>:storekey | <STOREDIST key>:storedistkey]"
 _UPPER_CASE_UNITS: Final = ("7.0.0", "Units may be in upper case.")
 _ANY_ADDED: Final = ("6.2.0", "ANY for COUNT.")
 
@@ -251,14 +254,14 @@ def _circle_keys(options_at: int) -> list[KeySpec]:
 
 
 @registry.command(
-    "GEORADIUS key longitude latitude" + _CIRCLE_OPTIONS + " [STORE key | STOREDIST key]",
+    "GEORADIUS key longitude latitude" + _CIRCLE + " [COUNT count [ANY]@6.2.0]" + _ORDER + _STORED,
     arity=-6,
     flags=WRITE | DENYOOM,
     keys=_circle_keys(6),
     since="3.2.0",
     complexity=_SEARCH_COMPLEXITY,
     history=[_ANY_ADDED, _UPPER_CASE_UNITS],
-    deprecated=("6.2.0", "GEOSEARCH and GEOSEARCHSTORE with BYRADIUS"),
+    deprecated=("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
 )
 def georadius(session: Session, args: list[bytes]) -> object:
     """Finds or stores the members of a sorted set that are near a position."""
@@ -266,14 +269,17 @@ def georadius(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "GEORADIUSBYMEMBER key member" + _CIRCLE_OPTIONS + " [STORE key | STOREDIST key]",
+    "GEORADIUSBYMEMBER key member" + _CIRCLE + " [COUNT count [ANY]]" + _ORDER + _STORED,
     arity=-5,
     flags=WRITE | DENYOOM,
     keys=_circle_keys(5),
     since="3.2.0",
     complexity=_SEARCH_COMPLEXITY,
     history=[_ANY_ADDED, _UPPER_CASE_UNITS],
-    deprecated=("6.2.0", "GEOSEARCH and GEOSEARCHSTORE with BYRADIUS and FROMMEMBER"),
+    deprecated=(
+        "6.2.0",
+        "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+    ),
 )
 def georadiusbymember(session: Session, args: list[bytes]) -> object:
     """Finds or stores the members of a sorted set that are near one of them."""
@@ -281,14 +287,14 @@ def georadiusbymember(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "GEORADIUS_RO key longitude latitude" + _CIRCLE_OPTIONS,
+    "GEORADIUS_RO key longitude latitude" + _CIRCLE + " [COUNT count [ANY]@6.2.0]" + _ORDER,
     arity=-6,
     flags=READONLY,
     keys=[_SOURCE],
     since="3.2.10",
     complexity=_SEARCH_COMPLEXITY,
     history=[_ANY_ADDED, _UPPER_CASE_UNITS],
-    deprecated=("6.2.0", "GEOSEARCH with BYRADIUS"),
+    deprecated=("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument"),
 )
 def georadius_ro(session: Session, args: list[bytes]) -> object:
     """Finds the members of a sorted set that are near a position."""
@@ -296,14 +302,14 @@ def georadius_ro(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "GEORADIUSBYMEMBER_RO key member" + _CIRCLE_OPTIONS,
+    "GEORADIUSBYMEMBER_RO key member" + _CIRCLE + " [COUNT count [ANY]]" + _ORDER,
     arity=-5,
     flags=READONLY,
     keys=[_SOURCE],
     since="3.2.10",
     complexity=_SEARCH_COMPLEXITY,
     history=[_ANY_ADDED, _UPPER_CASE_UNITS],
-    deprecated=("6.2.0", "GEOSEARCH with BYRADIUS and FROMMEMBER"),
+    deprecated=("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
 )
 def georadiusbymember_ro(session: Session, args: list[bytes]) -> object:
     """Finds the members of a sorted set that are near one of them."""

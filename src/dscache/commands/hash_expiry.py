@@ -135,7 +135,7 @@ def _tell_due(session: Session, key: bytes, is_past: bool) -> None:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hexpire(session: Session, args: list[bytes]) -> object:
     """Lets fields be due in a number of seconds; at once, if that is none."""
@@ -148,7 +148,7 @@ def hexpire(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hpexpire(session: Session, args: list[bytes]) -> object:
     """Lets fields be due in a number of milliseconds."""
@@ -161,7 +161,7 @@ def hpexpire(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hexpireat(session: Session, args: list[bytes]) -> object:
     """Lets fields be due at a Unix time in seconds; a time that has passed removes them."""
@@ -174,7 +174,7 @@ def hexpireat(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hpexpireat(session: Session, args: list[bytes]) -> object:
     """Lets fields be due at a Unix time in milliseconds."""
@@ -187,7 +187,7 @@ def hpexpireat(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=_UPDATED_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hpersist(session: Session, args: list[bytes]) -> object:
     """Takes the due times of fields away: answers 1 for each, -1 if it had none, -2 for no field."""
@@ -236,7 +236,7 @@ def _due_times(session: Session, args: list[bytes], base_ms: int, unit_ms: int) 
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def httl(session: Session, args: list[bytes]) -> object:
     """Tells how many seconds fields have left: -1 for one that does not expire, -2 for no field."""
@@ -249,7 +249,7 @@ def httl(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hpttl(session: Session, args: list[bytes]) -> object:
     """Tells how many milliseconds fields have left; -1 and -2 as with HTTL."""
@@ -262,7 +262,7 @@ def hpttl(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hexpiretime(session: Session, args: list[bytes]) -> object:
     """Tells when fields are due, as Unix times in seconds; -1 and -2 as with HTTL."""
@@ -275,7 +275,7 @@ def hexpiretime(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="7.4.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hpexpiretime(session: Session, args: list[bytes]) -> object:
     """Tells when fields are due, as Unix times in milliseconds; -1 and -2 as with HTTL."""
@@ -291,7 +291,7 @@ def hpexpiretime(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW ACCESS DELETE")],
     since="8.0.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hgetdel(session: Session, args: list[bytes]) -> object:
     """Reads the values of fields and removes them; null for each that the hash does not have."""
@@ -318,7 +318,7 @@ def hgetdel(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW ACCESS UPDATE", notes="It is a write as due times may change")],
     since="8.0.0",
-    complexity="O(N) where N is the number of specified fields",
+    complexity="O(N) for N fields",
 )
 def hgetex(session: Session, args: list[bytes]) -> object:
     """Reads the values of fields, null for no field, and sets or removes their due times."""
@@ -397,7 +397,7 @@ class _SetOptions:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="8.0.0",
-    complexity="O(N) where N is the number of fields being set.",
+    complexity="O(N) for N fields",
 )
 def hsetex(session: Session, args: list[bytes]) -> object:
     """Sets fields with a due time, if wanted only if all of them or none exist; answers 1 if it did."""

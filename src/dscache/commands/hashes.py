@@ -67,7 +67,7 @@ def tell_change(
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the number of fields being set.",
+    complexity="O(N) for N fields",
     history=[("4.0.0", "Several fields in one call.")],
 )
 def hset(session: Session, args: list[bytes]) -> object:
@@ -81,8 +81,8 @@ def hset(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM | FAST,
     keys=_UPDATED_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the number of fields being set.",
-    deprecated=("4.0.0", "HSET"),
+    complexity="O(N) for N fields",
+    deprecated=("4.0.0", "`HSET` with multiple field-value pairs"),
 )
 def hmset(session: Session, args: list[bytes]) -> object:
     """Sets fields of a hash; HSET does the same."""
@@ -144,7 +144,7 @@ def hget(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the number of fields being requested.",
+    complexity="O(N) for N fields",
 )
 def hmget(session: Session, args: list[bytes]) -> object:
     """Reads the values of several fields; null for each that the hash does not have."""
@@ -163,7 +163,7 @@ def hmget(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW DELETE")],
     since="2.0.0",
-    complexity="O(N) where N is the number of fields to be removed.",
+    complexity="O(N) for N fields",
     history=[("2.4.0", "Several fields in one call.")],
 )
 def hdel(session: Session, args: list[bytes]) -> object:
@@ -233,7 +233,7 @@ def hstrlen(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the size of the hash.",
+    complexity="O(N) for a hash of N fields",
     tips="nondeterministic_output_order",
 )
 def hgetall(session: Session, args: list[bytes]) -> object:
@@ -248,7 +248,7 @@ def hgetall(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the size of the hash.",
+    complexity="O(N) for a hash of N fields",
     tips="nondeterministic_output_order",
 )
 def hkeys(session: Session, args: list[bytes]) -> object:
@@ -263,7 +263,7 @@ def hkeys(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(N) where N is the size of the hash.",
+    complexity="O(N) for a hash of N fields",
     tips="nondeterministic_output_order",
 )
 def hvals(session: Session, args: list[bytes]) -> object:
@@ -305,7 +305,7 @@ def hscan(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="6.2.0",
-    complexity="O(N) where N is the number of fields returned",
+    complexity="O(N) for N fields",
     tips="nondeterministic_output",
 )
 def hrandfield(session: Session, args: list[bytes]) -> object:

@@ -169,6 +169,7 @@ def pfmerge(session: Session, args: list[bytes]) -> object:
     keys=[KeySpec(2, access="RW ACCESS")],
     since="2.8.9",
     complexity="O(N) where N is the number of registers.",
+    is_system=True,
 )
 def pfdebug(session: Session, args: list[bytes]) -> object:
     """Shows the registers (GETREG), the runs (DECODE) or the form (ENCODING) of a HyperLogLog, or
@@ -203,6 +204,7 @@ def pfdebug(session: Session, args: list[bytes]) -> object:
     flags=ADMIN,
     since="2.8.9",
     complexity="N/A",
+    is_system=True,
 )
 def pfselftest(session: Session, args: list[bytes]) -> object:
     """Tests registers and estimates; with 10,000 elements where Redis takes 10 million."""

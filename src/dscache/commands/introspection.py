@@ -23,6 +23,7 @@ from dscache.wire.reply import SetReply, Status
 registry: Final = Registry("server", "connection")
 
 _ANYTIME: Final = LOADING | STALE
+_INVALID_ARGUMENTS: Final = b"ERR Invalid arguments specified for command"
 _ACCESS_MODES: Final = ("RO", "RW", "OW", "RM")
 
 
@@ -31,7 +32,7 @@ _ACCESS_MODES: Final = ("RO", "RW", "OW", "RM")
     arity=-1,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the total number of Redis commands",
+    complexity="O(N) for N commands in all",
     tips="nondeterministic_output_order",
 )
 def command_(session: Session, args: list[bytes]) -> object:
@@ -53,7 +54,7 @@ def count(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the number of commands to look up",
+    complexity="O(N) for N names",
     history=[("7.0.0", "Without names it describes all commands.")],
     tips="nondeterministic_output_order",
 )
@@ -71,7 +72,7 @@ def info(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the number of commands to look up",
+    complexity="O(N) for N names",
     tips="nondeterministic_output_order",
 )
 def docs(session: Session, args: list[bytes]) -> object:
@@ -88,7 +89,7 @@ def docs(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the total number of Redis commands",
+    complexity="O(N) for N commands in all",
     tips="nondeterministic_output_order",
 )
 def list_(session: Session, args: list[bytes]) -> object:
@@ -123,7 +124,7 @@ def _filter(kind: bytes, wanted: bytes) -> Callable[[Command], bool]:
     arity=-3,
     flags=_ANYTIME,
     since="2.8.13",
-    complexity="O(N) where N is the number of arguments to the command",
+    complexity="O(N) for N arguments",
 )
 def getkeys(session: Session, args: list[bytes]) -> object:
     """Finds the keys in a complete command."""
@@ -140,7 +141,7 @@ def getkeys(session: Session, args: list[bytes]) -> object:
     arity=-3,
     flags=_ANYTIME,
     since="7.0.0",
-    complexity="O(N) where N is the number of arguments to the command",
+    complexity="O(N) for N arguments",
 )
 def getkeysandflags(session: Session, args: list[bytes]) -> object:
     """Finds the keys in a complete command, and what it does with each."""
@@ -173,20 +174,15 @@ def _keys_of(session: Session, called: list[bytes]) -> list[tuple[list[str], lis
     if not command.accepts(len(called)):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
-        found = [(_actual_access(command, spec, called), spec.positions(called)) for spec in specs]
+        found = [(spec.access_of(called), spec.positions(called)) for spec in specs]
     except ValueError:
-        found = []
-    if not any(places for _, places in found):
-        raise CommandError(b"ERR Invalid arguments specified for command")
+        raise CommandError(_INVALID_ARGUMENTS) from None
+    # As in Redis, a specification that begins at a fixed place must find keys, also where the command
+    # could do without (PFMERGE without sources).
+    has_all = all(places for spec, (_, places) in zip(specs, found, strict=True) if spec.index)
+    if not has_all or not any(places for _, places in found):
+        raise CommandError(_INVALID_ARGUMENTS)
     return found
-
-
-def _actual_access(command: Command, spec: KeySpec, called: list[bytes]) -> list[str]:
-    """What this call does with its keys, where that depends on the arguments."""
-    if command.name == "set":
-        reads = any(arg.lower() == b"get" for arg in called[3:])
-        return ["RW", "ACCESS", "UPDATE"] if reads else ["OW", "UPDATE"]
-    return spec.access
 
 
 # INFO
@@ -287,6 +283,8 @@ def _docs(command: Command) -> dict[object, object]:
     }
     if command.complexity:
         described[b"complexity"] = command.complexity
+    if command.is_system:
+        described[b"doc_flags"] = SetReply([Status(b"syscmd")])
     if command.deprecated_since:
         described[b"doc_flags"] = SetReply([Status(b"deprecated")])
         described[b"deprecated_since"] = command.deprecated_since
@@ -306,11 +304,15 @@ def _docs(command: Command) -> dict[object, object]:
 def _argument(argument: Argument) -> dict[object, object]:
     described: dict[object, object] = {b"name": argument.name, b"type": argument.kind}
     if not argument.is_group:
-        described[b"display_text"] = argument.name
+        described[b"display_text"] = argument.display_text
     if argument.key_spec >= 0:
         described[b"key_spec_index"] = argument.key_spec
     if argument.token:
         described[b"token"] = argument.token
+    if argument.since:
+        described[b"since"] = argument.since
+    if argument.deprecated_since:
+        described[b"deprecated_since"] = argument.deprecated_since
     flags = [
         Status(name)
         for is_set, name in (

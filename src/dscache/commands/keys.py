@@ -339,7 +339,7 @@ def copy(session: Session, args: list[bytes]) -> object:
 # OBJECT
 
 
-@registry.command("OBJECT", arity=-2, flags=0, since="2.2.3", complexity="Depends on subcommand.")
+@registry.command("OBJECT", arity=-2, flags=0, since="2.2.3", complexity="That of the subcommand")
 def object_(session: Session, args: list[bytes]) -> object:
     """Commands about how values are kept."""
     raise AssertionError("the engine runs a subcommand, or refuses")

@@ -30,10 +30,7 @@ MOVED_KEYS: Final = [
     KeySpec(2, access="RW INSERT"),
 ]
 
-_COST_OF_PUSHING: Final = (
-    "O(1) for each element added, so O(N) to add N elements when the command is called with multiple"
-    " arguments."
-)
+_COST_OF_PUSHING: Final = "O(N) for N elements"
 _SEVERAL_ELEMENTS: Final = "Several elements in one call."
 
 # -2**63 has no positive counterpart.
@@ -194,12 +191,12 @@ def _pop(session: Session, args: list[bytes], at_head: bool) -> object:
 
 
 @registry.command(
-    "LPOP key [count]",
+    "LPOP key [count]@6.2.0",
     arity=-2,
     flags=WRITE | FAST,
     keys=_POPPED,
     since="1.0.0",
-    complexity="O(N) where N is the number of elements returned",
+    complexity="O(N) for N elements",
     history=[("6.2.0", "Argument count.")],
 )
 def lpop(session: Session, args: list[bytes]) -> object:
@@ -208,12 +205,12 @@ def lpop(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "RPOP key [count]",
+    "RPOP key [count]@6.2.0",
     arity=-2,
     flags=WRITE | FAST,
     keys=_POPPED,
     since="1.0.0",
-    complexity="O(N) where N is the number of elements returned",
+    complexity="O(N) for N elements",
     history=[("6.2.0", "Argument count.")],
 )
 def rpop(session: Session, args: list[bytes]) -> object:
@@ -261,9 +258,7 @@ def _needs_of_lmpop(args: list[bytes]) -> int:
     flags=WRITE,
     keys=[KeySpec(1, access="RW ACCESS DELETE", count_at=0, first=1, chooser=_needs_of_lmpop)],
     since="7.0.0",
-    complexity=(
-        "O(N+M) where N is the number of provided keys and M is the number of elements returned."
-    ),
+    complexity="O(N+M) for N keys and M elements",
 )
 def lmpop(session: Session, args: list[bytes]) -> object:
     """Removes and answers elements at one end of the first list that exists among several keys."""
@@ -310,7 +305,7 @@ def move_element(
     keys=MOVED_KEYS,
     since="1.2.0",
     complexity="O(1)",
-    deprecated=("6.2.0", "LMOVE with RIGHT and LEFT"),
+    deprecated=("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
 )
 def rpoplpush(session: Session, args: list[bytes]) -> object:
     """Takes the last element of a list and puts it before the first of another, or of the same."""
@@ -318,7 +313,7 @@ def rpoplpush(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "LMOVE source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+    "LMOVE source destination <LEFT | RIGHT>:wherefrom <LEFT | RIGHT>:whereto",
     arity=5,
     flags=WRITE | DENYOOM,
     keys=MOVED_KEYS,
@@ -362,10 +357,7 @@ def llen(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="1.0.0",
-    complexity=(
-        "O(N) where N is the number of elements to traverse to get to the element at index. This makes"
-        " asking for the first or the last element of the list O(1)."
-    ),
+    complexity="O(N) for an element that is N away from the nearer end",
 )
 def lindex(session: Session, args: list[bytes]) -> object:
     """Answers the element at an index; a negative one counts from the end."""
@@ -385,10 +377,7 @@ def lindex(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=_UPDATED,
     since="1.0.0",
-    complexity=(
-        "O(N) where N is the length of the list. Setting either the first or the last element of the"
-        " list is O(1)."
-    ),
+    complexity="O(N) for an element that is N away from the nearer end",
 )
 def lset(session: Session, args: list[bytes]) -> object:
     """Replaces the element at an index; a negative one counts from the end."""
@@ -412,10 +401,7 @@ def lset(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="1.0.0",
-    complexity=(
-        "O(S+N) where S is the distance of start offset from nearest end (HEAD or TAIL); and N is the"
-        " number of elements in the specified range."
-    ),
+    complexity="O(S+N) for N elements that begin S away from the nearer end",
 )
 def lrange(session: Session, args: list[bytes]) -> object:
     """Answers a range of elements; negative indexes count from the end."""
@@ -434,7 +420,7 @@ def lrange(session: Session, args: list[bytes]) -> object:
     flags=WRITE,
     keys=_SHORTENED,
     since="1.0.0",
-    complexity="O(N) where N is the number of elements to be removed by the operation.",
+    complexity="O(N) for N elements that are removed",
 )
 def ltrim(session: Session, args: list[bytes]) -> object:
     """Removes all elements but those of a range; negative indexes count from the end."""
@@ -459,11 +445,7 @@ def ltrim(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=_INSERTED,
     since="2.2.0",
-    complexity=(
-        "O(N) where N is the number of elements to traverse before seeing the value pivot. This means"
-        " that inserting somewhere on the left end on the list (head) can be considered O(1) and"
-        " inserting somewhere on the right end (tail) is O(N)."
-    ),
+    complexity="O(N) for a pivot behind N elements",
 )
 def linsert(session: Session, args: list[bytes]) -> object:
     """Puts an element before or behind the first one that equals another."""
@@ -486,9 +468,7 @@ def linsert(session: Session, args: list[bytes]) -> object:
     flags=WRITE,
     keys=_SHORTENED,
     since="1.0.0",
-    complexity=(
-        "O(N+M) where N is the length of the list and M is the number of elements removed."
-    ),
+    complexity="O(N) in a list of N elements",
 )
 def lrem(session: Session, args: list[bytes]) -> object:
     """Removes elements that equal one: all, or some from the head, or some from the tail."""
@@ -509,11 +489,7 @@ def lrem(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="6.0.6",
-    complexity=(
-        "O(N) where N is the number of elements in the list, for the average case. When searching for"
-        " elements near the head or the tail of the list, or when the MAXLEN option is provided, the"
-        " command may run in constant time."
-    ),
+    complexity="O(N) for N elements that are compared, which MAXLEN bounds",
 )
 def lpos(session: Session, args: list[bytes]) -> object:
     """Finds the indexes at which a list has an element."""

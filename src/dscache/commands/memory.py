@@ -39,7 +39,7 @@ _ANYTIME: Final = LOADING | STALE
 _ALL_SHARDS: Final = "nondeterministic_output request_policy:all_shards response_policy:special"
 
 
-@registry.command("MEMORY", arity=-2, flags=0, since="4.0.0", complexity="Depends on subcommand.")
+@registry.command("MEMORY", arity=-2, flags=0, since="4.0.0", complexity="That of the subcommand")
 def memory(session: Session, args: list[bytes]) -> object:
     """Commands about memory."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -52,7 +52,7 @@ def memory(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=[KeySpec(2, access="RO", needs=HEAD)],
     since="4.0.0",
-    complexity="O(N) where N is the number of samples.",
+    complexity="O(N) for N samples",
 )
 def memory_usage(session: Session, args: list[bytes]) -> object:
     """Tells how many bytes a key takes in memory, its value and bookkeeping included."""
@@ -178,7 +178,7 @@ def _findings(engine: Engine) -> list[str]:
     arity=2,
     flags=0,
     since="4.0.0",
-    complexity="Depends on how much memory is allocated, could be slow",
+    complexity="That of the allocator, which may take long with much memory",
     tips="request_policy:all_shards response_policy:all_succeeded",
 )
 def memory_purge(session: Session, args: list[bytes]) -> object:
@@ -194,7 +194,7 @@ def memory_purge(session: Session, args: list[bytes]) -> object:
     arity=2,
     flags=0,
     since="4.0.0",
-    complexity="Depends on how much memory is allocated, could be slow",
+    complexity="That of the allocator, which may take long with much memory",
     tips=_ALL_SHARDS,
 )
 def memory_malloc_stats(session: Session, args: list[bytes]) -> object:

@@ -32,7 +32,7 @@ _ALL_NODES: Final = "nondeterministic_output request_policy:all_nodes response_p
 # SLOWLOG
 
 
-@registry.command("SLOWLOG", arity=-2, flags=0, since="2.2.12", complexity="Depends on subcommand.")
+@registry.command("SLOWLOG", arity=-2, flags=0, since="2.2.12", complexity="That of the subcommand")
 def slowlog(session: Session, args: list[bytes]) -> object:
     """Commands about the slow log."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -44,7 +44,7 @@ def slowlog(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=ADMIN | LOADING | STALE,
     since="2.2.12",
-    complexity="O(N) where N is the number of entries returned",
+    complexity="O(N) for N entries",
     history=[("4.0.0", "Shows the client's address and name as well.")],
     tips="request_policy:all_nodes nondeterministic_output",
 )
@@ -100,7 +100,7 @@ def slowlog_len(session: Session, args: list[bytes]) -> object:
     arity=2,
     flags=ADMIN | LOADING | STALE,
     since="2.2.12",
-    complexity="O(N) where N is the number of entries in the slowlog",
+    complexity="O(N) for N entries",
     tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def slowlog_reset(session: Session, args: list[bytes]) -> object:
@@ -120,7 +120,7 @@ def slowlog_help(session: Session, args: list[bytes]) -> object:
 # LATENCY
 
 
-@registry.command("LATENCY", arity=-2, flags=0, since="2.8.13", complexity="Depends on subcommand.")
+@registry.command("LATENCY", arity=-2, flags=0, since="2.8.13", complexity="That of the subcommand")
 def latency(session: Session, args: list[bytes]) -> object:
     """Commands about what took long."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -212,7 +212,7 @@ def latency_doctor(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_OPERATOR,
     since="7.0.0",
-    complexity="O(N) where N is the number of commands with latency information being retrieved.",
+    complexity="O(N) for N commands",
     tips=_ALL_NODES,
 )
 def latency_histogram(session: Session, args: list[bytes]) -> object:

@@ -57,7 +57,7 @@ def _unsubscribe(session: Session, kind: Subscriptions, word: bytes, names: list
     arity=-2,
     flags=_SUBSCRIBING,
     since="2.0.0",
-    complexity="O(N) where N is the number of channels to subscribe to.",
+    complexity="O(N) for N channels",
 )
 def subscribe(session: Session, args: list[bytes]) -> object:
     """Listens to channels: what is published there is sent to this connection."""
@@ -69,7 +69,7 @@ def subscribe(session: Session, args: list[bytes]) -> object:
     arity=-1,
     flags=_SUBSCRIBING,
     since="2.0.0",
-    complexity="O(N) where N is the number of channels to unsubscribe.",
+    complexity="O(N) for N channels",
 )
 def unsubscribe(session: Session, args: list[bytes]) -> object:
     """Ends listening to channels; without arguments to all that SUBSCRIBE has named."""
@@ -81,7 +81,7 @@ def unsubscribe(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_SUBSCRIBING,
     since="2.0.0",
-    complexity="O(N) where N is the number of patterns to subscribe to.",
+    complexity="O(N) for N patterns",
 )
 def psubscribe(session: Session, args: list[bytes]) -> object:
     """Listens to all channels whose names match one of the patterns, present and future ones."""
@@ -93,7 +93,7 @@ def psubscribe(session: Session, args: list[bytes]) -> object:
     arity=-1,
     flags=_SUBSCRIBING,
     since="2.0.0",
-    complexity="O(N) where N is the number of patterns to unsubscribe.",
+    complexity="O(N) for N patterns",
 )
 def punsubscribe(session: Session, args: list[bytes]) -> object:
     """Ends listening to patterns; without arguments to all that PSUBSCRIBE has named."""
@@ -106,7 +106,7 @@ def punsubscribe(session: Session, args: list[bytes]) -> object:
     flags=_SUBSCRIBING,
     keys=_SHARD_CHANNELS,
     since="7.0.0",
-    complexity="O(N) where N is the number of shard channels to subscribe to.",
+    complexity="O(N) for N channels",
 )
 def ssubscribe(session: Session, args: list[bytes]) -> object:
     """Listens to shard channels, which SPUBLISH reaches and patterns do not."""
@@ -122,7 +122,7 @@ def ssubscribe(session: Session, args: list[bytes]) -> object:
     flags=_SUBSCRIBING,
     keys=_SHARD_CHANNELS,
     since="7.0.0",
-    complexity="O(N) where N is the number of shard channels to unsubscribe.",
+    complexity="O(N) for N channels",
 )
 def sunsubscribe(session: Session, args: list[bytes]) -> object:
     """Ends listening to shard channels; without arguments to all that SSUBSCRIBE has named."""
@@ -134,8 +134,7 @@ def sunsubscribe(session: Session, args: list[bytes]) -> object:
     arity=3,
     flags=PUBSUB | LOADING | STALE | FAST,
     since="2.0.0",
-    complexity="O(N+M) where N is the number of clients subscribed to the receiving channel and M is"
-    " the total number of subscribed patterns (by any client).",
+    complexity="O(N+M) for N subscribers of the channel and M patterns of all clients",
 )
 def publish(session: Session, args: list[bytes]) -> object:
     """Sends a message to a channel's listeners; answers how many copies were sent."""
@@ -148,14 +147,14 @@ def publish(session: Session, args: list[bytes]) -> object:
     flags=PUBSUB | LOADING | STALE | FAST,
     keys=[KeySpec(1, access="NOT_KEY", needs=NOTHING)],
     since="7.0.0",
-    complexity="O(N) where N is the number of clients subscribed to the receiving shard channel.",
+    complexity="O(N) for N subscribers of the channel",
 )
 def spublish(session: Session, args: list[bytes]) -> object:
     """Sends a message to a shard channel's listeners; answers how many there are."""
     return session.engine.pubsub.publish_to_shard(args[1], args[2])
 
 
-@registry.command("PUBSUB", arity=-2, flags=0, since="2.8.0", complexity="Depends on subcommand.")
+@registry.command("PUBSUB", arity=-2, flags=0, since="2.8.0", complexity="That of the subcommand")
 def pubsub(session: Session, args: list[bytes]) -> object:
     """Commands about who listens to what."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -167,8 +166,7 @@ def pubsub(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ASKING,
     since="2.8.0",
-    complexity="O(N) where N is the number of active channels, and assuming constant time pattern"
-    " matching (relatively short channels and patterns)",
+    complexity="O(N) for N channels that have subscribers",
 )
 def pubsub_channels(session: Session, args: list[bytes]) -> object:
     """Names the channels that somebody is subscribed to, or those that match a pattern."""
@@ -197,7 +195,7 @@ def pubsub_numpat(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ASKING,
     since="2.8.0",
-    complexity="O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+    complexity="O(N) for N channels",
 )
 def pubsub_numsub(session: Session, args: list[bytes]) -> object:
     """Counts the subscribers of each channel; those of patterns are not among them."""
@@ -210,8 +208,7 @@ def pubsub_numsub(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ASKING,
     since="7.0.0",
-    complexity="O(N) where N is the number of active shard channels, and assuming constant time"
-    " pattern matching (relatively short shard channels).",
+    complexity="O(N) for N channels that have subscribers",
 )
 def pubsub_shardchannels(session: Session, args: list[bytes]) -> object:
     """Names the shard channels that somebody is subscribed to, or those that match a pattern."""
@@ -224,8 +221,7 @@ def pubsub_shardchannels(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_ASKING,
     since="7.0.0",
-    complexity="O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard"
-    " channels",
+    complexity="O(N) for N channels",
 )
 def pubsub_shardnumsub(session: Session, args: list[bytes]) -> object:
     """Counts the subscribers of each shard channel."""

@@ -40,7 +40,7 @@ _SLOT_WIDTH: Final = POSITION_END // SLOTS
 
 
 @registry.command(
-    "SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]",
+    "SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]@6.0.0",
     arity=-2,
     flags=READONLY,
     since="2.8.0",

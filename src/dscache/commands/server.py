@@ -29,7 +29,7 @@ _FLUSH_HISTORY: Final = [
 
 
 @registry.command(
-    "FLUSHDB [ASYNC | SYNC]",
+    "FLUSHDB [ASYNC@4.0.0 | SYNC@6.2.0]",
     arity=-1,
     flags=WRITE,
     since="1.0.0",
@@ -50,7 +50,7 @@ def flushdb(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "FLUSHALL [ASYNC | SYNC]",
+    "FLUSHALL [ASYNC@4.0.0 | SYNC@6.2.0]",
     arity=-1,
     flags=WRITE,
     since="1.0.0",
@@ -81,7 +81,7 @@ def _check_flush_arguments(args: list[bytes]) -> None:
     arity=3,
     flags=WRITE | FAST,
     since="4.0.0",
-    complexity="O(N) where N is the count of clients watching or blocking on keys from both databases.",
+    complexity="O(N) for N clients that watch keys of the two databases or wait for them",
     categories="keyspace dangerous",
 )
 def swapdb(session: Session, args: list[bytes]) -> object:
@@ -137,7 +137,7 @@ def lastsave(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+    "SHUTDOWN [NOSAVE | SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0",
     arity=-1,
     flags=ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
     since="1.0.0",

@@ -246,7 +246,7 @@ def sscan(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SPOP key [count]",
+    "SPOP key [count]@3.2.0",
     arity=-2,
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW ACCESS DELETE")],
@@ -291,7 +291,7 @@ def spop(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SRANDMEMBER key [count]",
+    "SRANDMEMBER key [count]@2.6.0",
     arity=-2,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],

@@ -30,10 +30,7 @@ _NO_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
 _BLANKS: Final = b" \t\n\v\f\r"
 
-_COST: Final = (
-    "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of"
-    " returned elements. When the elements are not sorted, complexity is O(N)."
-)
+_COST: Final = "O(N*log(N)) for a value of N elements, O(N) if they are not sorted"
 
 
 class _Pattern:
@@ -234,8 +231,8 @@ _LED_TO: Final = KeySpec(
 
 
 @registry.command(
-    "SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC]"
-    " [ALPHA] [STORE destination]",
+    "SORT key [BY pattern]:by-pattern [LIMIT offset count] [GET pattern [GET pattern ...]]:get-pattern"
+    " [ASC | DESC] [ALPHA] [STORE destination]",
     arity=-2,
     flags=WRITE | DENYOOM,
     keys=[
@@ -267,8 +264,8 @@ def sort(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC]"
-    " [ALPHA]",
+    "SORT_RO key [BY pattern]:by-pattern [LIMIT offset count]"
+    " [GET pattern [GET pattern ...]]:get-pattern [ASC | DESC] [ALPHA]",
     arity=-2,
     flags=READONLY,
     keys=[_SORTED, _LED_TO],

@@ -33,13 +33,9 @@ _INTERSECTION: Final = 1
 _DIFFERENCE: Final = 2
 
 _INTER_COMPLEXITY: Final = (
-    "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of"
-    " input sorted sets and M being the number of elements in the resulting sorted set."
+    "O(N*K+M*log(M)) for K sets, N members of the smallest, and M that they share"
 )
-_DIFF_COMPLEXITY: Final = (
-    "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the"
-    " size of the first set, and K is the size of the result set."
-)
+_DIFF_COMPLEXITY: Final = "O(N+M*log(M)) for N members of all sets, of which M are left"
 
 
 class _Source:
@@ -221,8 +217,7 @@ def _answer(session: Session, args: list[bytes], kind: int) -> object:
     flags=READONLY,
     keys=_KEYS,
     since="6.2.0",
-    complexity="O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M"
-    " being the number of elements in the resulting sorted set.",
+    complexity="O(N+M*log(M)) for N members of all sets, M different ones",
 )
 def zunion(session: Session, args: list[bytes]) -> object:
     """Answers the members of any of several sorted sets, scores combined."""
@@ -262,8 +257,7 @@ def zdiff(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_KEYS,
     since="7.0.0",
-    complexity="O(N*K) worst case with N being the smallest input sorted set, K being the number of"
-    " input sorted sets.",
+    complexity="O(N*K) for K sets and N members of the smallest",
 )
 def zintercard(session: Session, args: list[bytes]) -> object:
     """Counts the members that all of several sorted sets have, up to a limit if wanted."""
@@ -289,8 +283,7 @@ def _store(session: Session, args: list[bytes], kind: int, event: bytes) -> int:
     flags=WRITE | DENYOOM,
     keys=_STORE_KEYS,
     since="2.0.0",
-    complexity="O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M"
-    " being the number of elements in the resulting sorted set.",
+    complexity="O(N+M*log(M)) for N members of all sets, M different ones",
 )
 def zunionstore(session: Session, args: list[bytes]) -> object:
     """Stores the union of several sorted sets and answers how many members it has."""

@@ -27,15 +27,8 @@ _BY_RANK: Final = 0
 _BY_SCORE: Final = 1
 _BY_LEX: Final = 2
 
-_RANGE_COMPLEXITY: Final = (
-    "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements"
-    " being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you"
-    " can consider it O(log(N))."
-)
-_REMOVE_COMPLEXITY: Final = (
-    "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements"
-    " removed by the operation."
-)
+_RANGE_COMPLEXITY: Final = "O(log(N)+M) for M members out of N"
+_REMOVE_COMPLEXITY: Final = "O(log(N)+M) for M members out of N"
 
 
 # Ends of ranges
@@ -214,13 +207,13 @@ def _answer(session: Session, key: bytes, query: _Query) -> object:
 
 
 @registry.command(
-    "ZRANGE key start:string stop:string [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+    "ZRANGE key start:string stop:string [BYSCORE | BYLEX]@6.2.0 [REV]@6.2.0"
+    " [LIMIT offset count]@6.2.0 [WITHSCORES]",
     arity=-4,
     flags=READONLY,
     keys=_READ_KEY,
     since="1.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements returned.",
+    complexity="O(log(N)+M) for M members out of N",
     history=[("6.2.0", "REV, BYSCORE, BYLEX and LIMIT.")],
 )
 def zrange(session: Session, args: list[bytes]) -> object:
@@ -234,9 +227,8 @@ def zrange(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="1.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements returned.",
-    deprecated=("6.2.0", "ZRANGE with REV"),
+    complexity="O(log(N)+M) for M members out of N",
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` argument"),
 )
 def zrevrange(session: Session, args: list[bytes]) -> object:
     """Reads members by rank, from the highest score on; ZRANGE with REV does the same."""
@@ -244,14 +236,14 @@ def zrevrange(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "ZRANGEBYSCORE key min:double max:double [WITHSCORES] [LIMIT offset count]",
+    "ZRANGEBYSCORE key min:double max:double [WITHSCORES]@2.0.0 [LIMIT offset count]",
     arity=-4,
     flags=READONLY,
     keys=_READ_KEY,
     since="1.0.5",
     complexity=_RANGE_COMPLEXITY,
     history=[("2.0.0", "WITHSCORES.")],
-    deprecated=("6.2.0", "ZRANGE with BYSCORE"),
+    deprecated=("6.2.0", "`ZRANGE` with the `BYSCORE` argument"),
 )
 def zrangebyscore(session: Session, args: list[bytes]) -> object:
     """Reads members by score, from the lowest on; ZRANGE with BYSCORE does the same."""
@@ -266,7 +258,7 @@ def zrangebyscore(session: Session, args: list[bytes]) -> object:
     since="2.2.0",
     complexity=_RANGE_COMPLEXITY,
     history=[("2.1.6", "Either end may be exclusive.")],
-    deprecated=("6.2.0", "ZRANGE with REV and BYSCORE"),
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments"),
 )
 def zrevrangebyscore(session: Session, args: list[bytes]) -> object:
     """Reads members by score, from the highest on; ZRANGE with REV and BYSCORE does the same."""
@@ -280,7 +272,7 @@ def zrevrangebyscore(session: Session, args: list[bytes]) -> object:
     keys=_READ_KEY,
     since="2.8.9",
     complexity=_RANGE_COMPLEXITY,
-    deprecated=("6.2.0", "ZRANGE with BYLEX"),
+    deprecated=("6.2.0", "`ZRANGE` with the `BYLEX` argument"),
 )
 def zrangebylex(session: Session, args: list[bytes]) -> object:
     """Reads members by their bytes, from the first on; ZRANGE with BYLEX does the same."""
@@ -294,7 +286,7 @@ def zrangebylex(session: Session, args: list[bytes]) -> object:
     keys=_READ_KEY,
     since="2.8.9",
     complexity=_RANGE_COMPLEXITY,
-    deprecated=("6.2.0", "ZRANGE with REV and BYLEX"),
+    deprecated=("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments"),
 )
 def zrevrangebylex(session: Session, args: list[bytes]) -> object:
     """Reads members by their bytes, from the last on; ZRANGE with REV and BYLEX does the same."""
@@ -310,8 +302,7 @@ def zrevrangebylex(session: Session, args: list[bytes]) -> object:
         KeySpec(2, access="RO ACCESS"),
     ],
     since="6.2.0",
-    complexity="O(log(N)+M) with N being the number of elements in the sorted set and M the number"
-    " of elements stored into the destination key.",
+    complexity="O(log(N)+M*log(M)) for M members out of N",
 )
 def zrangestore(session: Session, args: list[bytes]) -> object:
     """Stores a range of a sorted set under another name and answers how many members it has."""
@@ -345,7 +336,7 @@ def store(session: Session, key: bytes, items: list[tuple[bytes, float]], event:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="2.0.0",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
 )
 def zcount(session: Session, args: list[bytes]) -> object:
     """Counts the members with scores in a range."""
@@ -358,7 +349,7 @@ def zcount(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="2.8.9",
-    complexity="O(log(N)) with N being the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
 )
 def zlexcount(session: Session, args: list[bytes]) -> object:
     """Counts the members whose bytes are in a range."""

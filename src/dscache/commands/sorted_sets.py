@@ -113,12 +113,12 @@ class _AddOptions:
 
 
 @registry.command(
-    "ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+    "ZADD key [NX | XX]@3.0.2 [GT | LT]@6.2.0 [CH]@3.0.2 [INCR]@3.0.2 score member [score member ...]",
     arity=-4,
     flags=WRITE | DENYOOM | FAST,
     keys=[KeySpec(1, access="RW UPDATE")],
     since="1.2.0",
-    complexity="O(log(N)) for each item added, where N is the number of elements in the sorted set.",
+    complexity="O(M*log(N)) for M members, in a sorted set of N",
     history=[
         ("2.4.0", "Several members in one call."),
         ("3.0.2", "XX, NX, CH and INCR."),
@@ -161,7 +161,7 @@ def zadd(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM | FAST,
     keys=[KeySpec(1, access="RW ACCESS UPDATE")],
     since="1.2.0",
-    complexity="O(log(N)) where N is the number of elements in the sorted set.",
+    complexity="O(log(N)) in a sorted set of N members",
 )
 def zincrby(session: Session, args: list[bytes]) -> object:
     """Adds to the score of a member, which counts as 0 if it is not there; answers the new score."""
@@ -205,8 +205,7 @@ def _tell_change(
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW DELETE")],
     since="1.2.0",
-    complexity="O(M*log(N)) with N being the number of elements in the sorted set and M the number"
-    " of elements to be removed.",
+    complexity="O(M*log(N)) for M members out of N",
     history=[("2.4.0", "Several members in one call.")],
 )
 def zrem(session: Session, args: list[bytes]) -> object:
@@ -260,7 +259,7 @@ def zscore(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=_READ_KEY,
     since="6.2.0",
-    complexity="O(N) where N is the number of members being requested.",
+    complexity="O(N) for N members",
 )
 def zmscore(session: Session, args: list[bytes]) -> object:
     """Answers the scores of several members; null for those that are not there."""
@@ -324,8 +323,7 @@ def _rank(session: Session, args: list[bytes], is_reversed: bool) -> object:
     flags=WRITE | FAST,
     keys=_POPPED_KEY,
     since="5.0.0",
-    complexity="O(log(N)*M) with N being the number of elements in the sorted set, and M being the"
-    " number of elements popped.",
+    complexity="O(M*log(N)) for M members out of N",
 )
 def zpopmin(session: Session, args: list[bytes]) -> object:
     """Removes the members with the lowest scores and answers them with their scores."""
@@ -338,8 +336,7 @@ def zpopmin(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=_POPPED_KEY,
     since="5.0.0",
-    complexity="O(log(N)*M) with N being the number of elements in the sorted set, and M being the"
-    " number of elements popped.",
+    complexity="O(M*log(N)) for M members out of N",
 )
 def zpopmax(session: Session, args: list[bytes]) -> object:
     """Removes the members with the highest scores and answers them with their scores."""
@@ -425,8 +422,7 @@ def at_least(least: int, text: bytes, error: bytes) -> int:
     flags=WRITE,
     keys=[KeySpec(1, access="RW ACCESS DELETE", count_at=0, first=1)],
     since="7.0.0",
-    complexity="O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of"
-    " elements in the sorted set, and M being the number of elements popped.",
+    complexity="O(K+M*log(N)) for K keys and M members out of N",
 )
 def zmpop(session: Session, args: list[bytes]) -> object:
     """Removes members with the lowest or highest scores from the first sorted set that exists."""
@@ -443,7 +439,7 @@ def zmpop(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ_KEY,
     since="6.2.0",
-    complexity="O(N) where N is the number of members returned",
+    complexity="O(N) for N members",
     tips="nondeterministic_output",
 )
 def zrandmember(session: Session, args: list[bytes]) -> object:
@@ -488,8 +484,7 @@ def _random_items(zset: ZSet, count: int) -> list[tuple[bytes, float]]:
     flags=READONLY,
     keys=_READ_KEY,
     since="2.8.0",
-    complexity="O(1) for every call. O(N) for a complete iteration, including enough command calls"
-    " for the cursor to return back to 0. N is the number of elements inside the collection.",
+    complexity="O(1) for every call; O(N) for a whole iteration, where N is the number of members",
     tips="nondeterministic_output",
 )
 def zscan(session: Session, args: list[bytes]) -> object:

@@ -50,7 +50,7 @@ _PIECE: Final = 128
 # XGROUP
 
 
-@registry.command("XGROUP", arity=-2, flags=0, since="5.0.0", complexity="Depends on subcommand.")
+@registry.command("XGROUP", arity=-2, flags=0, since="5.0.0", complexity="That of the subcommand")
 def xgroup(session: Session, args: list[bytes]) -> object:
     """Commands that make, change and remove consumer groups."""
     raise AssertionError("the engine runs a subcommand, or refuses")
@@ -97,7 +97,7 @@ def _group_for_read(session: Session, args: list[bytes]) -> Group:
 
 
 @registry.command(
-    "CREATE key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+    "CREATE key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]:entriesread",
     parent="xgroup",
     arity=-5,
     flags=WRITE | DENYOOM,
@@ -133,7 +133,7 @@ def xgroup_create(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "SETID key group <id | $> [ENTRIESREAD entries-read]",
+    "SETID key group <id | $> [ENTRIESREAD entries-read]:entriesread",
     parent="xgroup",
     arity=-5,
     flags=WRITE,
@@ -168,7 +168,7 @@ def xgroup_setid(session: Session, args: list[bytes]) -> object:
     flags=WRITE,
     keys=_GROUP_DELETED,
     since="5.0.0",
-    complexity="O(N) where N is the number of entries in the group's pending entries list (PEL).",
+    complexity="O(N) for N entries that are pending",
 )
 def xgroup_destroy(session: Session, args: list[bytes]) -> object:
     """Removes a consumer group; answers how many, which is 0 or 1."""
@@ -260,7 +260,7 @@ def active_consumer(session: Session, key: bytes, group: Group, name: bytes) -> 
     flags=WRITE | FAST,
     keys=_UPDATED,
     since="5.0.0",
-    complexity="O(1) for each message ID processed.",
+    complexity="O(N) for N IDs",
 )
 def xack(session: Session, args: list[bytes]) -> object:
     """Lets entries be pending no longer; answers how many of them were."""
@@ -341,7 +341,7 @@ class _Claim:
     flags=WRITE | FAST,
     keys=_UPDATED,
     since="5.0.0",
-    complexity=("O(log N) with N being the number of messages in the PEL of the consumer group."),
+    complexity="O(log(N)) for each ID, in a group with N entries pending",
     tips="nondeterministic_output",
 )
 def xclaim(session: Session, args: list[bytes]) -> object:
@@ -391,7 +391,7 @@ def _claimed(entry: Entry, only_id: bool) -> object:
     flags=WRITE | FAST,
     keys=[KeySpec(1, access="RW DELETE")],
     since="6.2.0",
-    complexity="O(1) if COUNT is small.",
+    complexity="O(N) for N entries that COUNT lets it look at",
     history=[("7.0.0", "Answers which entries were deleted and are pending no longer.")],
     tips="nondeterministic_output",
 )
@@ -470,17 +470,12 @@ class _Claiming:
 
 
 @registry.command(
-    "XPENDING key group [[IDLE min-idle-time] start:string end:string count [consumer]]",
+    "XPENDING key group [[IDLE min-idle-time]@6.2.0 start:string end:string count [consumer]]",
     arity=-3,
     flags=READONLY,
     keys=[KeySpec(1, access="RO ACCESS")],
     since="5.0.0",
-    complexity=(
-        "O(N) with N being the number of elements returned, so asking for a small fixed number of"
-        " entries per call is O(1). O(M), where M is the total number of entries scanned when used with"
-        " the IDLE filter. When the command returns just the summary and the list of consumers is small,"
-        " it runs in O(1) time; otherwise, an additional O(N) time for iterating every consumer."
-    ),
+    complexity="O(N) for N entries that are looked at, or for a summary of N consumers",
     history=[("6.2.0", "IDLE, and ranges without their ends.")],
     tips="nondeterministic_output",
 )

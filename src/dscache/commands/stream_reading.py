@@ -166,10 +166,7 @@ def _id_in_stream(stream: Stream | None, text: bytes) -> int:
     keys=[KeySpec(access="RO ACCESS", keyword="STREAMS", start_from=4, last=-1, limit=2)],
     since="5.0.0",
     complexity=(
-        "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant"
-        " (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the"
-        " other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients"
-        " blocked on the stream getting new data."
+        "O(N) for N entries, in each stream; who adds to a stream pays for serving those that wait"
     ),
 )
 def xreadgroup(session: Session, args: list[bytes]) -> object:

@@ -46,7 +46,7 @@ _READ: Final = [KeySpec(1, access="RO ACCESS")]
 _SHORTENED: Final = [KeySpec(1, access="RW DELETE")]
 _INFO_KEY: Final = [KeySpec(2, access="RO ACCESS")]
 
-_TRIM_SYNTAX: Final = "<MAXLEN | MINID> [= | ~] threshold:string [LIMIT count]"
+_TRIM_SYNTAX: Final = "<MAXLEN | MINID@6.2.0> [= | ~] threshold:string [LIMIT count]@6.2.0"
 
 
 # Adding and trimming
@@ -174,7 +174,7 @@ def _new_id(session: Session, stream: Stream, text: bytes) -> int:
 
 
 @registry.command(
-    f"XADD key [NOMKSTREAM] [{_TRIM_SYNTAX}] <* | id> field value [field value ...]",
+    f"XADD key [NOMKSTREAM]@6.2.0 [{_TRIM_SYNTAX}] <* | id> field value [field value ...]",
     arity=-5,
     flags=WRITE | DENYOOM | FAST,
     keys=[
@@ -185,9 +185,7 @@ def _new_id(session: Session, stream: Stream, text: bytes) -> int:
         )
     ],
     since="5.0.0",
-    complexity=(
-        "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted."
-    ),
+    complexity="O(1), and O(N) for N entries that are trimmed",
     history=[
         ("6.2.0", "NOMKSTREAM, MINID and LIMIT."),
         ("7.0.0", "IDs of the form <ms>-*."),
@@ -225,16 +223,12 @@ def xadd(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    f"XTRIM key {_TRIM_SYNTAX}",
+    f"XTRIM key <{_TRIM_SYNTAX}>",
     arity=-4,
     flags=WRITE,
     keys=_SHORTENED,
     since="5.0.0",
-    complexity=(
-        "O(N), with N being the number of evicted entries. Constant times are very small however, since"
-        " entries are organized in macro nodes containing multiple entries that can be released with a"
-        " single deallocation."
-    ),
+    complexity="O(N) for N entries that are removed",
     history=[("6.2.0", "MINID and LIMIT.")],
     tips="nondeterministic_output",
 )
@@ -257,7 +251,7 @@ def xtrim(session: Session, args: list[bytes]) -> object:
     flags=WRITE | FAST,
     keys=_SHORTENED,
     since="5.0.0",
-    complexity="O(1) for each single item to delete in the stream, regardless of the stream size.",
+    complexity="O(N) for N IDs",
 )
 def xdel(session: Session, args: list[bytes]) -> object:
     """Removes entries from a stream; answers how many of them were there."""
@@ -279,7 +273,7 @@ def xdel(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+    "XSETID key last-id [ENTRIESADDED entries-added]@7.0.0 [MAXDELETEDID max-deleted-id]@7.0.0",
     arity=-3,
     flags=WRITE | DENYOOM | FAST,
     keys=[KeySpec(1, access="RW UPDATE")],
@@ -361,10 +355,7 @@ def xlen(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="5.0.0",
-    complexity=(
-        "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking"
-        " for the first 10 elements with COUNT), you can consider it O(1)."
-    ),
+    complexity="O(log(M)+N) for N entries of a stream of M",
     history=[("6.2.0", "Ranges without their ends.")],
 )
 def xrange(session: Session, args: list[bytes]) -> object:
@@ -378,10 +369,7 @@ def xrange(session: Session, args: list[bytes]) -> object:
     flags=READONLY,
     keys=_READ,
     since="5.0.0",
-    complexity=(
-        "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for"
-        " the first 10 elements with COUNT), you can consider it O(1)."
-    ),
+    complexity="O(log(M)+N) for N entries of a stream of M",
     history=[("6.2.0", "Ranges without their ends.")],
 )
 def xrevrange(session: Session, args: list[bytes]) -> object:
@@ -410,7 +398,7 @@ def _range(
 # XINFO
 
 
-@registry.command("XINFO", arity=-2, flags=0, since="5.0.0", complexity="Depends on subcommand.")
+@registry.command("XINFO", arity=-2, flags=0, since="5.0.0", complexity="That of the subcommand")
 def xinfo(session: Session, args: list[bytes]) -> object:
     """Commands that tell about streams, their groups and consumers."""
     raise AssertionError("the engine runs a subcommand, or refuses")

@@ -53,9 +53,14 @@ def _needs_of_set(args: list[bytes]) -> int:
     return HEAD if options & _LOOKS_AT_KEY else NOTHING
 
 
+def _access_of_set(args: list[bytes]) -> str:
+    reads = any(arg.upper() == b"GET" for arg in args[3:])
+    return "RW ACCESS UPDATE" if reads else "OW UPDATE"
+
+
 @registry.command(
-    "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
-    " | PXAT unix-time-milliseconds | KEEPTTL]",
+    "SET key value [NX | XX]@2.6.12 [GET]@6.2.0 [EX seconds@2.6.12 | PX milliseconds@2.6.12"
+    " | EXAT unix-time-seconds@6.2.0 | PXAT unix-time-milliseconds@6.2.0 | KEEPTTL@6.0.0]",
     arity=-3,
     flags=WRITE | DENYOOM,
     keys=[
@@ -63,6 +68,7 @@ def _needs_of_set(args: list[bytes]) -> int:
             1,
             access="RW ACCESS UPDATE VARIABLE_FLAGS",
             chooser=_needs_of_set,
+            access_chooser=_access_of_set,
             notes="Only GET reads the old value",
         )
     ],
@@ -154,7 +160,7 @@ def _put(session: Session, key: bytes, value: bytes, due_ms: int) -> None:
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING)],
     since="2.0.0",
     complexity="O(1)",
-    deprecated=("2.6.12", "SET with EX"),
+    deprecated=("2.6.12", "`SET` with the `EX` argument"),
 )
 def setex(session: Session, args: list[bytes]) -> object:
     """Lets a key hold a string for a number of seconds; SET with EX does the same."""
@@ -169,7 +175,7 @@ def setex(session: Session, args: list[bytes]) -> object:
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING)],
     since="2.6.0",
     complexity="O(1)",
-    deprecated=("2.6.12", "SET with PX"),
+    deprecated=("2.6.12", "`SET` with the `PX` argument"),
 )
 def psetex(session: Session, args: list[bytes]) -> object:
     """Lets a key hold a string for a number of milliseconds; SET with PX does the same."""
@@ -184,7 +190,7 @@ def psetex(session: Session, args: list[bytes]) -> object:
     keys=[KeySpec(1, access="OW INSERT", needs=HEAD)],
     since="1.0.0",
     complexity="O(1)",
-    deprecated=("2.6.12", "SET with NX"),
+    deprecated=("2.6.12", "`SET` with the `NX` argument"),
 )
 def setnx(session: Session, args: list[bytes]) -> object:
     """Lets a key hold a string unless the key exists; SET with NX does the same."""
@@ -202,7 +208,7 @@ def setnx(session: Session, args: list[bytes]) -> object:
     keys=[KeySpec(1, access="RW ACCESS UPDATE")],
     since="1.0.0",
     complexity="O(1)",
-    deprecated=("6.2.0", "SET with GET"),
+    deprecated=("6.2.0", "`SET` with the `!GET` argument"),
 )
 def getset(session: Session, args: list[bytes]) -> object:
     """Lets a key hold a string and answers the one that it held; SET with GET does the same."""
@@ -283,7 +289,7 @@ def getdel(session: Session, args: list[bytes]) -> object:
     flags=READONLY | FAST,
     keys=[KeySpec(1, access="RO ACCESS", last=-1)],
     since="1.0.0",
-    complexity="O(N) where N is the number of keys to retrieve.",
+    complexity="O(N) for N keys",
     tips="request_policy:multi_shard",
 )
 def mget(session: Session, args: list[bytes]) -> object:
@@ -304,7 +310,7 @@ def mget(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW UPDATE", needs=NOTHING, last=-1, step=2)],
     since="1.0.1",
-    complexity="O(N) where N is the number of keys to set.",
+    complexity="O(N) for N keys",
     tips="request_policy:multi_shard response_policy:all_succeeded",
 )
 def mset(session: Session, args: list[bytes]) -> object:
@@ -321,7 +327,7 @@ def mset(session: Session, args: list[bytes]) -> object:
     flags=WRITE | DENYOOM,
     keys=[KeySpec(1, access="OW INSERT", needs=HEAD, last=-1, step=2)],
     since="1.0.1",
-    complexity="O(N) where N is the number of keys to set.",
+    complexity="O(N) for N keys",
 )
 def msetnx(session: Session, args: list[bytes]) -> object:
     """Lets several keys hold a string each, all at once, unless one of them exists."""

@@ -129,7 +129,7 @@ def getrange(session: Session, args: list[bytes]) -> object:
     keys=[KeySpec(1, access="RO ACCESS")],
     since="1.0.0",
     complexity="O(N) where N is the length of the returned string.",
-    deprecated=("2.0.0", "GETRANGE"),
+    deprecated=("2.0.0", "`GETRANGE`"),
 )
 def substr(session: Session, args: list[bytes]) -> object:
     """Reads a part of a string; an old name of GETRANGE."""

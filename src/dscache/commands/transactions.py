@@ -39,7 +39,7 @@ def multi(session: Session, args: list[bytes]) -> object:
     arity=1,
     flags=NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG,
     since="1.2.0",
-    complexity="Depends on commands in the transaction",
+    complexity="That of all queued commands together",
 )
 def exec_(session: Session, args: list[bytes]) -> object:
     """Runs the queued commands as one, or none of them if a watched key has changed."""
@@ -53,7 +53,7 @@ def exec_(session: Session, args: list[bytes]) -> object:
     arity=1,
     flags=_ANYTIME | FAST,
     since="2.0.0",
-    complexity="O(N), when N is the number of queued commands",
+    complexity="O(N) for N commands in the queue",
 )
 def discard(session: Session, args: list[bytes]) -> object:
     """Forgets the queued commands and the watched keys."""
@@ -69,7 +69,7 @@ def discard(session: Session, args: list[bytes]) -> object:
     flags=_ANYTIME | FAST,
     keys=[KeySpec(1, last=-1, access="RO", needs=HEAD)],
     since="2.2.0",
-    complexity="O(1) for every key.",
+    complexity="O(N) for N keys",
 )
 def watch_(session: Session, args: list[bytes]) -> object:
     """Lets the next EXEC refuse if one of the keys changes before it."""

@@ -63,9 +63,9 @@ FLAG_NAMES: Final = (
     (SKIP_SLOWLOG, b"skip_slowlog"),
     (FAST, b"fast"),
     (NO_AUTH, b"no_auth"),
+    (NO_MULTI, b"no_multi"),
     (MOVABLEKEYS, b"movablekeys"),
     (ALLOW_BUSY, b"allow_busy"),
-    (NO_MULTI, b"no_multi"),
 )
 
 #: The ACL categories, in the order in which COMMAND INFO names them.
@@ -122,6 +122,7 @@ class Command:
         history: Sequence[tuple[str, str]],
         tips: str,
         deprecated: tuple[str, str],
+        is_system: bool,
         parent: str,
     ) -> None:
         word, _, arguments = syntax.partition(" ")
@@ -145,6 +146,8 @@ class Command:
         #: Redis's version that advises against it, and what to use instead; empty if none does.
         self.deprecated_since: Final = deprecated[0]
         self.replaced_by: Final = deprecated[1]
+        #: It is for tests and for servers among themselves, not for users.
+        self.is_system: Final = is_system
         self.parent: Final = parent
         self.subcommands: dict[bytes, Command] = {}
         # A command that neither changes data nor needs the engine's special care takes a short
@@ -276,12 +279,14 @@ class Registry:
         history: Sequence[tuple[str, str]] = (),
         tips: str = "",
         deprecated: tuple[str, str] = ("", ""),
+        is_system: bool = False,
         parent: str = "",
     ) -> Callable[[Handler], Handler]:
         """Declare a command. ``syntax`` is its name and its arguments as users read them (the
         grammar is in ``dscache.engine.syntax``); ``categories`` are ACL categories beyond those
         that flags and group imply; ``tips`` are Redis's command tips; ``deprecated`` says since
-        when it is and what to use instead; ``parent`` makes it a subcommand."""
+        when it is and what to use instead; ``is_system`` that it is not for users; ``parent`` makes it a
+        subcommand."""
 
         def register(handler: Handler) -> Handler:
             self.commands.append(
@@ -298,6 +303,7 @@ class Registry:
                     history,
                     tips,
                     deprecated,
+                    is_system,
                     parent,
                 )
             )

@@ -23,6 +23,9 @@ VALUE_OF_CONTAINER: Final = 3
 #: What a command needs of its keys, where that depends on the arguments.
 Chooser = Callable[[list[bytes]], int]
 
+#: Redis's access flags of a call, where they depend on the arguments.
+AccessChooser = Callable[[list[bytes]], str]
+
 #: The number of another database in which a command looks for its keys, or -1.
 DatabaseChooser = Callable[[list[bytes]], int]
 
@@ -39,7 +42,8 @@ class KeySpec:
     of keys stands there (relative to the beginning) and the first key at ``first``. ``finder``
     overrides all of it. ``needs`` says what is preloaded, and ``chooser`` where that depends on the
     arguments; ``other_database`` in which other database the command looks whether they exist.
-    ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones.
+    ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones; if VARIABLE_FLAGS is among
+    them, ``access_chooser`` tells those of a call.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class KeySpec:
         first: int = 0,
         finder: KeyFinder | None = None,
         chooser: Chooser | None = None,
+        access_chooser: AccessChooser | None = None,
         other_database: DatabaseChooser | None = None,
         notes: str = "",
     ) -> None:
@@ -64,6 +69,7 @@ class KeySpec:
         self.access: Final = access.split()
         self._needs: Final = needs
         self._chooser: Final = chooser
+        self._access_chooser: Final = access_chooser
         self._other_database: Final = other_database
         self.last: Final = last
         self.step: Final = step
@@ -78,6 +84,10 @@ class KeySpec:
     def needs(self, args: list[bytes]) -> int:
         """NOTHING, HEAD, ...: what must be in memory before the command runs."""
         return self._needs if self._chooser is None else self._chooser(args)
+
+    def access_of(self, args: list[bytes]) -> list[str]:
+        """What this call does with its keys."""
+        return self.access if self._access_chooser is None else self._access_chooser(args).split()
 
     def other_database(self, args: list[bytes]) -> int:
         """The database whose heads must be in memory too; -1 for none. It may not exist."""
