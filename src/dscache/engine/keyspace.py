@@ -269,17 +269,22 @@ class Keyspace:
         self._prepare(entry)
         self._mark(entry, event)
 
-    def changed_quietly(self, key: bytes) -> None:
+    def changed_quietly(self, key: bytes, counts: bool = True) -> None:
         """As ``changed``, of what nobody is told: no event, no WATCH fails, nobody blocked is woken.
 
         So Redis has it for what consumers of a stream do (a delivery, XACK); nor could who is blocked
-        in XREADGROUP be woken by each look that another takes at the stream.
+        in XREADGROUP be woken by each look that another takes at the stream. ``counts`` is false for
+        what is kept only about the look itself: when a consumer was seen, how often it was shown what
+        it has. It is saved, but INFO does not have it among the changes.
         """
         entry = self.space.entries[key]
         self._prepare(entry)
         before: i64 = entry.size
         self._residency.charge(entry)
-        self._flusher.changed(entry, entry.size - before)
+        if counts:
+            self._flusher.changed(entry, entry.size - before)
+        else:
+            self._flusher.mark(entry, entry.size - before)
 
     def shrunk(self, key: bytes, event: bytes) -> None:
         """As ``changed``, of a container that has lost elements: without any left, the key goes."""
