@@ -349,9 +349,28 @@ def test_lookups_for_writing_and_of_object_are_no_misses(client: Client) -> None
         "PERSIST none",
         "OBJECT ENCODING none",
         "RENAME none k",
+        "LPOP none 0",
+        "RPOP none 0",
+        "XDEL none 1-1",
+        "XGROUP CREATE none g 0",
+        "XGROUP SETID none g 0",
+        "XGROUP DESTROY none g",
+        "XGROUP CREATECONSUMER none g c",
+        "XGROUP DELCONSUMER none g c",
     ):
         client(*command.split())
         assert client.events == []
+    client("XGROUP", "CREATE", "none", "g", "0", "MKSTREAM")
+    assert client.events == [(b"new", b"none"), (b"xgroup-create", b"none")]
+
+
+def test_xautoclaim_looks_before_it_reads_its_arguments(client: Client) -> None:
+    assert client("XAUTOCLAIM", "none", "g", "c", "x", "-") == (
+        b"-ERR Invalid min-idle-time argument for XAUTOCLAIM"
+    )
+    assert client.events == [(b"keymiss", b"none")]
+    client("SET", "k", "v")
+    assert client("XAUTOCLAIM", "k", "g", "c", "0", "-", "COUNT", "0") == b"-ERR COUNT must be > 0"
 
 
 def test_a_miss_comes_before_the_events_of_its_command(client: Client) -> None:

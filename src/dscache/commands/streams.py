@@ -261,20 +261,16 @@ def xtrim(session: Session, args: list[bytes]) -> object:
 )
 def xdel(session: Session, args: list[bytes]) -> object:
     """Removes entries from a stream; answers how many of them were there."""
-    found = stream_for_read(session, args[1])
-    if found is None:
+    stream = stream_for_write(session, args[1])
+    if stream is None:
         return 0
     numbers = [stream_id(text) for text in args[2:]]
-    finder = found.finder()
-    if all(finder.find(number) is None for number in numbers):
-        return 0
-    stream = stream_for_write(session, args[1])
-    assert stream is not None, "it has just been read"
     deleted = 0
     for number in numbers:
         if stream.delete(number):
             deleted += 1
-    session.keyspace.changed(args[1], b"xdel")
+    if deleted > 0:
+        session.keyspace.changed(args[1], b"xdel")
     return deleted
 
 
