@@ -507,7 +507,7 @@ def _lag(stream: Stream, group: Group) -> int | None:
 
 
 def _signed(number: int) -> int:
-    """``number`` as a signed 64-bit integer: what clients set (XSETID) may go on from the highest."""
+    """``number`` as a signed 64-bit integer: what clients set (XSETID, RESTORE) may be anything."""
     return (number + 2**63) % 2**64 - 2**63
 
 
@@ -558,8 +558,10 @@ def xinfo_consumers(session: Session, args: list[bytes]) -> object:
         {
             b"name": consumer.name,
             b"pending": consumer.pending_count(),
-            b"idle": max(now_ms - consumer.seen_ms, 0),
-            b"inactive": NEVER if consumer.active_ms == NEVER else now_ms - consumer.active_ms,
+            b"idle": max(_signed(now_ms - consumer.seen_ms), 0),
+            b"inactive": (
+                NEVER if consumer.active_ms == NEVER else _signed(now_ms - consumer.active_ms)
+            ),
         }
         for consumer in group.consumers()
     ]
