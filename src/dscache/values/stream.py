@@ -162,15 +162,8 @@ class Stream(Value):
             node = self._nodes[at]
             if (node.last_id < first) if backwards else (node.first_id > last):
                 break
-            entries = node.entries()
-            low = place_of(entries, first)
-            high = place_of(entries, last + 1)
-            if most > 0 and high - low > most - len(found):
-                if backwards:
-                    low = high - (most - len(found))
-                else:
-                    high = low + (most - len(found))
-            part = entries[int(low) : int(high)]
+            wanted = most - len(found) if most > 0 else 0
+            part = node.between(first, last, wanted, backwards)
             if backwards:
                 part.reverse()
             found += part
