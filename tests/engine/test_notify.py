@@ -286,6 +286,18 @@ def test_copy_with_replace_makes_its_destination_anew(client: Client) -> None:
     assert client.events == [(b"new", b"b"), (b"copy_to", b"b")]
 
 
+def test_restore_makes_its_key_anew(client: Client) -> None:
+    client("SET", "a", "1")
+    payload = client("DUMP", "a")
+    assert isinstance(payload, bytes)
+    for words in (("a", 0, payload, "REPLACE"), ("b", 0, payload)):
+        client("RESTORE", *words)
+        assert client.events == [(b"new", words[0].encode()), (b"restore", words[0].encode())]
+    # Nothing is made of what is due already.
+    client("RESTORE", "a", 1, payload, "REPLACE", "ABSTTL")
+    assert client.events == [(b"del", b"a")]
+
+
 def test_move_makes_its_destination_anew_first(client: Client) -> None:
     client("SET", "a", "1")
     client("MOVE", "a", "1")

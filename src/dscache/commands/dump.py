@@ -128,7 +128,8 @@ def restore(session: Session, args: list[bytes]) -> object:
         if options.replaces:
             keyspace.delete(key, b"del")
         return OK
-    keyspace.put(key, value, due_ms, b"restore")
+    keyspace.announce(key)
+    keyspace.put(key, value, due_ms, b"restore", is_announced=True)
     if options.frequency >= 0:
         _set_frequency(session, keyspace, key, options.frequency)
     return OK

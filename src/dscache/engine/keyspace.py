@@ -224,7 +224,7 @@ class Keyspace:
     def announce(self, key: bytes) -> None:
         """``key`` is going to be made anew: what is due is expired, and the new key is told of.
 
-        For RENAME and its like, which tell this before all else, and even if there was such a key.
+        For RENAME, RESTORE and their like, which tell this first, and even if there was such a key.
         """
         entry = self.space.entries.get(key)
         if entry is not None and entry.expire_ms != 0 and entry.value is not None:
