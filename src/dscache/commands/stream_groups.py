@@ -438,14 +438,16 @@ class _Claiming:
         """Claim at most ``count`` entries from ID ``first`` on."""
         attempts = count * _LOOKED_AT_FOR_EACH
         while True:
-            piece = self._group.range(first, MAX_ID, _PIECE)
+            # One more than may be looked at, to know where to go on.
+            most = min(attempts + 1, _PIECE)
+            piece = self._group.range(first, MAX_ID, most)
             for pending in piece:
                 if attempts == 0 or len(self.claimed) + len(self.deleted) == count:
                     self.next_id = pending.number
                     return
                 attempts -= 1
                 self._claim(pending, least_idle_ms, only_ids)
-            if len(piece) < _PIECE:
+            if len(piece) < most:
                 return
             first = piece[-1].number + 1
 

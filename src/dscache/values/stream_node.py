@@ -15,12 +15,12 @@ listpack's size is kept here, as a number.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgpack
 from mypy_extensions import i64, mypyc_attr
 
+from dscache.values.integers import parse_i64
 from dscache.values.stream_id import MAX_SEQ
 from dscache.values.table import bytes_size
 
@@ -35,9 +35,6 @@ _ENTRY_BYTES: Final = 48 + 48 + 8 + _LIST_BYTES
 
 # Header and end of an empty listpack.
 _LISTPACK_BYTES: Final = 7
-# What a listpack keeps as a number, if it fits 64 bits.
-_INTEGER: Final = re.compile(rb"0|-?[1-9][0-9]*")
-_LONGEST_INTEGER_BYTES: Final = 20
 
 
 @mypyc_attr(acyclic=True)
@@ -337,12 +334,11 @@ def _elements_bytes(texts: list[bytes]) -> i64:
     size: i64 = 0
     for text in texts:
         length: i64 = len(text)
-        if 0 < length <= _LONGEST_INTEGER_BYTES and _INTEGER.fullmatch(text) is not None:
-            number = int(text)
-            if -(2**63) <= number < 2**63:
-                # A listpack keeps as a number what looks like one.
-                size += _integer_bytes(number)
-                continue
+        # A listpack keeps as a number what looks like one.
+        number = parse_i64(text)
+        if number is not None:
+            size += _integer_bytes(number)
+            continue
         length += 1 if length < 64 else 2 if length < 4096 else 5
         size += length
         size += 1 if length <= 127 else 2 if length < 16383 else 3 if length < 2097151 else 4
