@@ -79,6 +79,19 @@ def test_geoadd_changes_nothing_if_anything_is_wrong(client: Client) -> None:
     assert not client.exists(b"k")
 
 
+def test_numbers_are_what_strtod_reads(client: Client) -> None:
+    """Python's float() takes 1e309 for infinite, and no hexadecimal digits."""
+    assert client("GEOADD", "k", "0x1p3", "0xA", "a") == 1
+    assert client("GEODIST", "k", "a", "a") == b"0.0000"
+    for words in (("1e309", "1"), ("1", "-1e309"), ("1e-400", "1"), ("1_0", "1"), (" 1", "1")):
+        assert client("GEOADD", "k", *words, "b") == NOT_A_FLOAT
+    area = ("GEOSEARCH", "k", "FROMLONLAT", "0x8", "10")
+    assert client(*area, "BYRADIUS", "0x10", "km") == [b"a"]
+    assert client(*area, "BYBOX", "0x10", "0x10", "km") == [b"a"]
+    assert client(*area, "BYRADIUS", "1e309", "km") == b"-ERR need numeric radius"
+    assert client(*area, "BYBOX", "1", "1e309", "km") == b"-ERR need numeric height"
+
+
 def test_geodist_is_in_metres_or_other_units(client: Client) -> None:
     for words, expected in (
         ((), b"166274.1516"),

@@ -15,6 +15,8 @@ from commands.test_streams import (
     ids,
     info,
 )
+from dscache.rdb.dump import dumped
+from dscache.values.stream import Stream
 from dscache.wire.reply import NULL_ARRAY, Grouped
 from places import MEMORY, PLACES, Client
 
@@ -492,3 +494,17 @@ def test_what_consumers_do_survives_the_disk(client: Client) -> None:
     client.driver.evict_all()
     assert client("XPENDING", "k", "g") == [10, b"11-0", b"20-0", [[b"alice", b"10"]]]
     assert read(client, "bob", 1) == [b"21-0"]
+
+
+def test_times_of_a_payload_may_be_any(client: Client) -> None:
+    """What has passed since the least of all times fits no integer of 64 bits."""
+    stream = Stream()
+    stream.add_group(b"g", 0, 0)
+    group = stream.groups()[0]
+    consumer = group.add_consumer(b"alice", -(2**63))
+    consumer.active_ms = -(2**63) + 1
+    assert client("RESTORE", "far", 0, dumped(stream, client.driver.engine.config)) == b"OK"
+    now_ms = client.now_ms()
+    assert client("XINFO", "CONSUMERS", "far", "g") == [
+        {b"name": b"alice", b"pending": 0, b"idle": 0, b"inactive": now_ms - 2**63 - 1}
+    ]

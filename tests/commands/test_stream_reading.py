@@ -176,6 +176,29 @@ def test_consumers_read_their_history(client: Client) -> None:
     assert client.events == []
 
 
+def test_a_look_at_the_history_is_saved_but_no_change() -> None:
+    client = Client(MEMORY)
+    with_group(client, 5)
+    read(client, "alice", 2)
+    client.driver.flush()
+    flusher = client.driver.engine.flusher
+    assert read(client, "alice", 9, "0") == [b"1-0", b"2-0"]
+    assert flusher.unsaved_changes == 0
+    assert flusher.has_dirty
+    client.driver.evict_all()
+    assert [one[3] for one in pending(client, "-", "+", 9)] == [2, 2]
+    # But that a consumer is new, or an entry delivered, is one.
+    read(client, "bob", 9, "0")
+    assert flusher.unsaved_changes == 1
+    read(client, "bob", 1)
+    assert flusher.unsaved_changes == 2
+    read(client, "bob", 9)
+    assert flusher.unsaved_changes == 3
+    assert read(client, "bob", 9) == []
+    assert flusher.unsaved_changes == 3
+    client.driver.close()
+
+
 def test_noack_leaves_nothing_pending(client: Client) -> None:
     with_group(client, 3)
     words = ("GROUP", "g", "alice", "NOACK", "STREAMS", "k", ">")

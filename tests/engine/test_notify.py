@@ -286,6 +286,18 @@ def test_copy_with_replace_makes_its_destination_anew(client: Client) -> None:
     assert client.events == [(b"new", b"b"), (b"copy_to", b"b")]
 
 
+def test_restore_makes_its_key_anew(client: Client) -> None:
+    client("SET", "a", "1")
+    payload = client("DUMP", "a")
+    assert isinstance(payload, bytes)
+    for words in (("a", 0, payload, "REPLACE"), ("b", 0, payload)):
+        client("RESTORE", *words)
+        assert client.events == [(b"new", words[0].encode()), (b"restore", words[0].encode())]
+    # Nothing is made of what is due already.
+    client("RESTORE", "a", 1, payload, "REPLACE", "ABSTTL")
+    assert client.events == [(b"del", b"a")]
+
+
 def test_move_makes_its_destination_anew_first(client: Client) -> None:
     client("SET", "a", "1")
     client("MOVE", "a", "1")
@@ -349,9 +361,28 @@ def test_lookups_for_writing_and_of_object_are_no_misses(client: Client) -> None
         "PERSIST none",
         "OBJECT ENCODING none",
         "RENAME none k",
+        "LPOP none 0",
+        "RPOP none 0",
+        "XDEL none 1-1",
+        "XGROUP CREATE none g 0",
+        "XGROUP SETID none g 0",
+        "XGROUP DESTROY none g",
+        "XGROUP CREATECONSUMER none g c",
+        "XGROUP DELCONSUMER none g c",
     ):
         client(*command.split())
         assert client.events == []
+    client("XGROUP", "CREATE", "none", "g", "0", "MKSTREAM")
+    assert client.events == [(b"new", b"none"), (b"xgroup-create", b"none")]
+
+
+def test_xautoclaim_looks_before_it_reads_its_arguments(client: Client) -> None:
+    assert client("XAUTOCLAIM", "none", "g", "c", "x", "-") == (
+        b"-ERR Invalid min-idle-time argument for XAUTOCLAIM"
+    )
+    assert client.events == [(b"keymiss", b"none")]
+    client("SET", "k", "v")
+    assert client("XAUTOCLAIM", "k", "g", "c", "0", "-", "COUNT", "0") == b"-ERR COUNT must be > 0"
 
 
 def test_a_miss_comes_before_the_events_of_its_command(client: Client) -> None:

@@ -138,6 +138,10 @@ class Flusher:
         ``grown_bytes`` is what the change added to its accounted size.
         """
         self._changes += 1
+        self.mark(entry, grown_bytes)
+
+    def mark(self, entry: Entry, grown_bytes: i64) -> None:
+        """As ``changed``, of what is to be saved and yet does not count as a change. O(1)."""
         state = entry.state
         if state == self._dirty_colour or state == RE_DIRTY:
             self.dirty_bytes += grown_bytes

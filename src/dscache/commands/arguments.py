@@ -17,7 +17,6 @@ __all__ = (
     "I64_MIN",
     "double",
     "expiry_ms",
-    "floating",
     "integer",
     "integer_between",
     "parse_i64",
@@ -47,19 +46,6 @@ def integer_between(text: bytes, least: int, most: int, error: bytes) -> int:
     """An integer with bounds; raises CommandError(error) when they are not kept."""
     number = integer(text)
     if number < least or number > most:
-        raise CommandError(error)
-    return number
-
-
-def floating(text: bytes, error: bytes = NOT_A_FLOAT) -> float:
-    """The float that ``text`` is, ``inf`` included and ``nan`` not; raises CommandError(error)."""
-    if not text or text[:1].isspace() or text[-1:].isspace() or b"_" in text:
-        raise CommandError(error)
-    try:
-        number = float(text)
-    except ValueError:
-        raise CommandError(error) from None
-    if number != number:
         raise CommandError(error)
     return number
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from dscache.commands.arguments import floating, syntax_error
+from dscache.commands.arguments import double, syntax_error
 from dscache.commands.cache import is_committed
 from dscache.commands.help import help_reply
 from dscache.commands.keys import encoding_of
@@ -122,7 +122,7 @@ def _help(session: Session, args: list[bytes]) -> object:
 
 
 def _sleep(session: Session, args: list[bytes]) -> object:
-    seconds = floating(args[2])
+    seconds = double(args[2])
     if not 0.0 <= seconds <= _LONGEST_SLEEP_SECONDS:
         raise CommandError(
             b"ERR the seconds must be between 0 and %d" % int(_LONGEST_SLEEP_SECONDS)

@@ -119,7 +119,8 @@ def restore(session: Session, args: list[bytes]) -> object:
         if options.replaces:
             keyspace.delete(key, b"del")
         return OK
-    keyspace.put(key, value, due_ms, b"restore")
+    keyspace.announce(key)
+    keyspace.put(key, value, due_ms, b"restore", is_announced=True)
     entry = keyspace.find(key)
     assert entry is not None, "the key has just been put"
     residency = session.engine.residency

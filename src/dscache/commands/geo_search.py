@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from typing import Final
 
-from dscache.commands.arguments import floating, integer, syntax_error
+from dscache.commands.arguments import double, integer, syntax_error
 from dscache.engine.session import Session
 from dscache.errors import CommandError
 from dscache.values.geohash import LATITUDE_MOST, LONGITUDE_MOST, Area, position_of
@@ -29,8 +29,8 @@ _AT_ONCE: Final = 256
 
 def position_argument(longitude: bytes, latitude: bytes) -> tuple[float, float]:
     """A longitude and a latitude. Raises CommandError if they are beyond the limits."""
-    east = floating(longitude)
-    north = floating(latitude)
+    east = double(longitude)
+    north = double(latitude)
     if abs(east) > LONGITUDE_MOST or abs(north) > LATITUDE_MOST:
         raise CommandError(b"ERR invalid longitude,latitude pair %f,%f" % (east, north))
     return east, north
@@ -45,7 +45,7 @@ def unit_argument(text: bytes) -> float:
 
 
 def _radius(text: bytes) -> float:
-    radius = floating(text, b"ERR need numeric radius")
+    radius = double(text, b"ERR need numeric radius")
     if radius < 0.0:
         raise CommandError(b"ERR radius cannot be negative")
     return radius
@@ -158,8 +158,8 @@ class Search:
 
     def by_box(self, width: bytes, height: bytes, unit: bytes) -> None:
         """The area is a rectangle."""
-        whole_width = floating(width, b"ERR need numeric width")
-        whole_height = floating(height, b"ERR need numeric height")
+        whole_width = double(width, b"ERR need numeric width")
+        whole_height = double(height, b"ERR need numeric height")
         if whole_width < 0.0 or whole_height < 0.0:
             raise CommandError(b"ERR height or width cannot be negative")
         self._half_width = whole_width / 2.0

@@ -185,7 +185,7 @@ def _pop(session: Session, args: list[bytes], at_head: bool) -> object:
         )
     count = _not_negative(args[2], b"ERR value is out of range, must be positive")
     if count == 0:
-        return NULL_ARRAY if _list_to_read(session, args[1]) is None else []
+        return NULL_ARRAY if _list_to_change(session, args[1]) is None else []
     elements: object = pop_many(session, args[1], count, at_head)
     return NULL_ARRAY if elements is None else elements
 

@@ -38,7 +38,12 @@ def checked_stream(value: object) -> Stream | None:
 
 def group_for_read(session: Session, key: bytes, name: bytes) -> tuple[Stream, Group]:
     """A stream and one of its groups; raises CommandError if there are no such."""
-    stream = stream_for_read(session, key)
+    return stream_and_group(session.keyspace.for_read(key), key, name)
+
+
+def stream_and_group(value: object, key: bytes, name: bytes) -> tuple[Stream, Group]:
+    """As ``group_for_read``, of the ``value`` at ``key``, which has been looked up."""
+    stream = checked_stream(value)
     group = None if stream is None else stream.group(name)
     if stream is None or group is None:
         raise CommandError(b"NOGROUP No such key '%s' or consumer group '%s'" % (key, name))

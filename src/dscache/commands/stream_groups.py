@@ -17,7 +17,9 @@ from dscache.commands.stream_arguments import (
     id_or_end,
     last_of_range,
     no_group_in_stream,
+    stream_and_group,
     stream_for_read,
+    stream_for_write,
     stream_id,
     subcommand_error,
 )
@@ -78,8 +80,8 @@ class _GroupOptions:
 
 
 def _stream_of_group(session: Session, args: list[bytes]) -> Stream:
-    """The stream that an XGROUP subcommand is about, for reading; raises CommandError."""
-    stream = stream_for_read(session, args[2])
+    """The stream that an XGROUP subcommand is about, for changing it; raises CommandError."""
+    stream = stream_for_write(session, args[2])
     if stream is None:
         raise CommandError(
             b"ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to"
@@ -88,12 +90,13 @@ def _stream_of_group(session: Session, args: list[bytes]) -> Stream:
     return stream
 
 
-def _group_for_read(session: Session, args: list[bytes]) -> Group:
-    """The group that an XGROUP subcommand is about; raises CommandError."""
-    group = _stream_of_group(session, args).group(args[3])
+def _stream_and_group(session: Session, args: list[bytes]) -> tuple[Stream, Group]:
+    """The stream and the group that an XGROUP subcommand is about; raises CommandError."""
+    stream = _stream_of_group(session, args)
+    group = stream.group(args[3])
     if group is None:
         raise no_group_in_stream(args[2], args[3])
-    return group
+    return stream, group
 
 
 @registry.command(
@@ -111,7 +114,7 @@ def xgroup_create(session: Session, args: list[bytes]) -> object:
     options = _GroupOptions(args, True)
     key, name = args[2:4]
     if options.makes_stream:
-        found = stream_for_read(session, key)
+        found = stream_for_write(session, key)
     else:
         found = _stream_of_group(session, args)
     if len(args) > 8:
@@ -121,8 +124,6 @@ def xgroup_create(session: Session, args: list[bytes]) -> object:
     if stream.group(name) is not None:
         raise CommandError(b"BUSYGROUP Consumer Group name already exists")
     keyspace = session.keyspace
-    if found is not None:
-        keyspace.for_write(key)
     stream.add_group(name, last_id, options.entries_read)
     if found is None:
         keyspace.put(key, stream, 0, b"xgroup-create")
@@ -145,16 +146,11 @@ def xgroup_create(session: Session, args: list[bytes]) -> object:
 def xgroup_setid(session: Session, args: list[bytes]) -> object:
     """Sets the ID behind which a group goes on to read."""
     options = _GroupOptions(args, False)
-    group = _group_for_read(session, args)
+    stream, group = _stream_and_group(session, args)
     if len(args) not in (5, 7):
         raise subcommand_error(args)
-    if args[4] == b"$":
-        last_id = _stream_of_group(session, args).last_id
-    else:
-        last_id = id_or_end(args[4], 0)
     keyspace = session.keyspace
-    keyspace.for_write(args[2])
-    group.last_id = last_id
+    group.last_id = stream.last_id if args[4] == b"$" else id_or_end(args[4], 0)
     group.entries_read = options.entries_read
     keyspace.changed_quietly(args[2])
     keyspace.notify(args[2], b"xgroup-setid")
@@ -176,7 +172,6 @@ def xgroup_destroy(session: Session, args: list[bytes]) -> object:
     group = stream.group(args[3])
     if group is None:
         return 0
-    session.keyspace.for_write(args[2])
     stream.remove_group(group)
     # Not quietly: who is blocked in XREADGROUP wants to know.
     session.keyspace.changed(args[2], b"xgroup-destroy")
@@ -194,10 +189,9 @@ def xgroup_destroy(session: Session, args: list[bytes]) -> object:
 )
 def xgroup_createconsumer(session: Session, args: list[bytes]) -> object:
     """Makes a consumer in a group; answers how many, which is 0 if it was there."""
-    group = _group_for_read(session, args)
+    _, group = _stream_and_group(session, args)
     if group.consumer(args[4]) is not None:
         return 0
-    session.keyspace.for_write(args[2])
     active_consumer(session, args[2], group, args[4])
     session.keyspace.changed_quietly(args[2])
     return 1
@@ -214,13 +208,12 @@ def xgroup_createconsumer(session: Session, args: list[bytes]) -> object:
 )
 def xgroup_delconsumer(session: Session, args: list[bytes]) -> object:
     """Removes a consumer from a group; answers how many entries were pending with it."""
-    group = _group_for_read(session, args)
+    _, group = _stream_and_group(session, args)
     consumer = group.consumer(args[4])
     if consumer is None:
         return 0
     pending = consumer.pending_count()
     keyspace = session.keyspace
-    keyspace.for_write(args[2])
     group.remove_consumer(consumer)
     keyspace.changed_quietly(args[2])
     keyspace.notify(args[2], b"xgroup-delconsumer")
@@ -399,6 +392,8 @@ def xautoclaim(session: Session, args: list[bytes]) -> object:
     """Takes over what has been pending for long; answers where to go on, the entries, and the IDs of
     those that no longer exist."""
     key = args[1]
+    # Redis looks before it reads the arguments, but finds out afterwards what the key holds.
+    value = session.keyspace.for_read(key)
     least_idle_ms = max(integer(args[4], b"ERR Invalid min-idle-time argument for XAUTOCLAIM"), 0)
     first = first_of_range(args[5])
     count = _CLAIMED
@@ -416,7 +411,7 @@ def xautoclaim(session: Session, args: list[bytes]) -> object:
         else:
             raise syntax_error()
         place += 1
-    stream, group = group_for_read(session, key, args[2])
+    stream, group = stream_and_group(value, key, args[2])
     session.keyspace.for_write(key)
     consumer = active_consumer(session, key, group, args[3])
     walk = _Claiming(stream, group, consumer, int(session.engine.core.now_ms))
@@ -443,14 +438,16 @@ class _Claiming:
         """Claim at most ``count`` entries from ID ``first`` on."""
         attempts = count * _LOOKED_AT_FOR_EACH
         while True:
-            piece = self._group.range(first, MAX_ID, _PIECE)
+            # One more than may be looked at, to know where to go on.
+            most = min(attempts + 1, _PIECE)
+            piece = self._group.range(first, MAX_ID, most)
             for pending in piece:
                 if attempts == 0 or len(self.claimed) + len(self.deleted) == count:
                     self.next_id = pending.number
                     return
                 attempts -= 1
                 self._claim(pending, least_idle_ms, only_ids)
-            if len(piece) < _PIECE:
+            if len(piece) < most:
                 return
             first = piece[-1].number + 1
 

@@ -191,14 +191,16 @@ def xreadgroup(session: Session, args: list[bytes]) -> object:
     found: list[tuple[object, object]] = []
     for key, stream, group, number in zip(keys, streams, groups, after, strict=True):
         session.keyspace.for_write(key)
+        counts = group.consumer(request.consumer) is None
         consumer = active_consumer(session, key, group, request.consumer)
         if number != _NEW:
             found.append((key, _history(stream, group, consumer, number, request.count, now_ms)))
         elif stream.count() > 0 and stream.top_id() > group.last_id:
             entries = stream.deliver(group, consumer, request.count, request.keeps, now_ms)
             found.append((key, [entry_reply(entry) for entry in entries]))
+            counts = True
         # Also for no more than that the consumer has been seen.
-        session.keyspace.changed_quietly(key)
+        session.keyspace.changed_quietly(key, counts)
     if found:
         return Grouped(found)
     if request.timeout_ms < 0:

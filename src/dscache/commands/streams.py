@@ -255,20 +255,16 @@ def xtrim(session: Session, args: list[bytes]) -> object:
 )
 def xdel(session: Session, args: list[bytes]) -> object:
     """Removes entries from a stream; answers how many of them were there."""
-    found = stream_for_read(session, args[1])
-    if found is None:
+    stream = stream_for_write(session, args[1])
+    if stream is None:
         return 0
     numbers = [stream_id(text) for text in args[2:]]
-    finder = found.finder()
-    if all(finder.find(number) is None for number in numbers):
-        return 0
-    stream = stream_for_write(session, args[1])
-    assert stream is not None, "it has just been read"
     deleted = 0
     for number in numbers:
         if stream.delete(number):
             deleted += 1
-    session.keyspace.changed(args[1], b"xdel")
+    if deleted > 0:
+        session.keyspace.changed(args[1], b"xdel")
     return deleted
 
 
@@ -499,7 +495,7 @@ def _lag(stream: Stream, group: Group) -> int | None:
 
 
 def _signed(number: int) -> int:
-    """``number`` as a signed 64-bit integer: what clients set (XSETID) may go on from the highest."""
+    """``number`` as a signed 64-bit integer: what clients set (XSETID, RESTORE) may be anything."""
     return (number + 2**63) % 2**64 - 2**63
 
 
@@ -550,8 +546,10 @@ def xinfo_consumers(session: Session, args: list[bytes]) -> object:
         {
             b"name": consumer.name,
             b"pending": consumer.pending_count(),
-            b"idle": max(now_ms - consumer.seen_ms, 0),
-            b"inactive": NEVER if consumer.active_ms == NEVER else now_ms - consumer.active_ms,
+            b"idle": max(_signed(now_ms - consumer.seen_ms), 0),
+            b"inactive": (
+                NEVER if consumer.active_ms == NEVER else _signed(now_ms - consumer.active_ms)
+            ),
         }
         for consumer in group.consumers()
     ]

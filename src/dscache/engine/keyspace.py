@@ -224,7 +224,7 @@ class Keyspace:
     def announce(self, key: bytes) -> None:
         """``key`` is going to be made anew: what is due is expired, and the new key is told of.
 
-        For RENAME and its like, which tell this before all else, and even if there was such a key.
+        For RENAME, RESTORE and their like, which tell this first, and even if there was such a key.
         """
         entry = self.space.entries.get(key)
         if entry is not None and entry.expire_ms != 0 and entry.value is not None:
@@ -269,17 +269,22 @@ class Keyspace:
         self._prepare(entry)
         self._mark(entry, event)
 
-    def changed_quietly(self, key: bytes) -> None:
+    def changed_quietly(self, key: bytes, counts: bool = True) -> None:
         """As ``changed``, of what nobody is told: no event, no WATCH fails, nobody blocked is woken.
 
         So Redis has it for what consumers of a stream do (a delivery, XACK); nor could who is blocked
-        in XREADGROUP be woken by each look that another takes at the stream.
+        in XREADGROUP be woken by each look that another takes at the stream. ``counts`` is false for
+        what is kept only about the look itself: when a consumer was seen, how often it was shown what
+        it has. It is saved, but INFO does not have it among the changes.
         """
         entry = self.space.entries[key]
         self._prepare(entry)
         before: i64 = entry.size
         self._residency.charge(entry)
-        self._flusher.changed(entry, entry.size - before)
+        if counts:
+            self._flusher.changed(entry, entry.size - before)
+        else:
+            self._flusher.mark(entry, entry.size - before)
 
     def shrunk(self, key: bytes, event: bytes) -> None:
         """As ``changed``, of a container that has lost elements: without any left, the key goes."""

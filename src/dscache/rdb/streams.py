@@ -38,7 +38,6 @@ _NODE_BYTES: Final = 4096
 _STEP: Final = 1000
 
 _ID_BYTES: Final = 16
-_MOST_ENTRIES: Final = (1 << 63) - 1
 
 
 # Reading
@@ -60,7 +59,7 @@ def read_stream(reader: Reader, code: int) -> Stream:
         _read_id(reader)  # the first entry's, which is known
         stream.max_deleted_id = _read_id(reader)
         stream.entries_added = reader.length()
-        if not stream.count() <= stream.entries_added <= _MOST_ENTRIES:
+        if stream.count() > stream.entries_added:
             raise RdbError(f"{stream.entries_added} entries have been added to a stream")
     for _ in range(reader.length()):
         _read_group(reader, code, stream)
@@ -152,8 +151,8 @@ def _read_group(reader: Reader, code: int, stream: Stream) -> None:
     read = reader.length() if code >= STREAM_2 else _estimated_read(stream, last_id)
     if stream.group(name) is not None:
         raise RdbError("a stream has a group twice")
-    # -1 is written as what it is in 64 bits without a sign.
-    stream.add_group(name, last_id, read if read <= _MOST_ENTRIES else UNKNOWN)
+    # UNKNOWN is written as what -1 is in 64 bits without a sign.
+    stream.add_group(name, last_id, _signed(read))
     group = stream.group(name)
     assert group is not None, "a group has just been added"
     pending: dict[int, tuple[int, int]] = {}
@@ -274,7 +273,7 @@ def _packed(entries: list[Entry]) -> bytes:
 
 
 def _signed(difference: int) -> int:
-    """The difference of two unsigned 64-bit numbers, as a signed one."""
+    """The difference of two unsigned 64-bit numbers, or one of them, as a signed one."""
     difference &= MAX_SEQ
     return difference - (1 << 64) if difference >> 63 else difference
 

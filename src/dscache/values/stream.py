@@ -22,7 +22,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from dscache.values.base import STREAM, Value
 from dscache.values.stream_groups import UNKNOWN, Consumer, Group, unpack_group
-from dscache.values.stream_id import MAX_ID, id_of
+from dscache.values.stream_id import MAX_ID, MAX_SEQ, id_of
 from dscache.values.stream_node import Entry, Node, place_of
 from dscache.values.stream_pending import Meter
 from dscache.values.stream_radix import radix_nodes
@@ -57,7 +57,7 @@ class Stream(Value):
         self.last_id = 0
         #: The highest ID that XDEL has removed, 0 for none.
         self.max_deleted_id = 0
-        #: Entries that were ever added.
+        #: Entries that were ever added: a number of 64 bits, which clients may set (XSETID).
         self.entries_added = 0
 
     # What every value does
@@ -147,7 +147,7 @@ class Stream(Value):
         node.add(number, pairs)
         self._meter.used += node.size
         self._count += 1
-        self.entries_added += 1
+        self.entries_added = self.entries_added + 1 & MAX_SEQ
         self.last_id = number
 
     def range(self, first: int, last: int, most: int, backwards: bool = False) -> list[Entry]:
@@ -162,15 +162,8 @@ class Stream(Value):
             node = self._nodes[at]
             if (node.last_id < first) if backwards else (node.first_id > last):
                 break
-            entries = node.entries()
-            low = place_of(entries, first)
-            high = place_of(entries, last + 1)
-            if most > 0 and high - low > most - len(found):
-                if backwards:
-                    low = high - (most - len(found))
-                else:
-                    high = low + (most - len(found))
-            part = entries[int(low) : int(high)]
+            wanted = most - len(found) if most > 0 else 0
+            part = node.between(first, last, wanted, backwards)
             if backwards:
                 part.reverse()
             found += part
