@@ -1,0 +1,1 @@
+# lupa ships no types. dscache uses one of its Lua versions, see lua51.pyi.
