@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgpack
 
-from dscache.cache.catalog import CATALOG_KEY
+from dscache.cache.catalog import CATALOG_KEY, LIBRARIES
 from dscache.store.base import DATA, EXPIRES, META, PAYLOADS
 from dscache.store.layout import (
     data_key,
@@ -32,6 +32,8 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
     """
     record = store.columns[META].get(CATALOG_KEY)
     lines = [] if record is None else msgpack.unpackb(record)
+    # The libraries of functions are no database.
+    lines = [line for line in lines if line[0] != LIBRARIES]
     database_of = {generation: database for database, generation, _, _ in lines}
     databases: dict[int, Keys] = {database: {} for database in database_of.values()}
     due: set[bytes] = set()

@@ -117,6 +117,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "shutdown-timeout": "10",
         "loglevel": "notice",
         "logfile": "",
+        "busy-reply-threshold": "5000",
         "slowlog-log-slower-than": "10000",
         "slowlog-max-len": "128",
         "latency-monitor-threshold": "0",

@@ -1,8 +1,9 @@
 """The catalog: which space each database shows, and how much is in it.
 
-One record in the store's meta column holds it all, written with every epoch: for each database its
-generation, its number of keys and of expiring keys. So a start knows the size of the data set without
-counting, and FLUSHDB and SWAPDB are atomic with everything else of their epoch.
+One record in the store's meta column holds it all, written with every epoch: for each database, and for
+the libraries of functions, the generation and the numbers of keys and of expiring keys. So a start knows
+the size of the data set without counting, and FLUSHDB and SWAPDB are atomic with everything else of
+their epoch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from dscache.errors import StoreDamagedError
 from dscache.store.base import META, Store
 
 CATALOG_KEY: Final = b"catalog"
+
+#: The line of the space that holds the libraries of functions, which is no database.
+LIBRARIES: Final = -1
 
 
 class SpaceTally:
@@ -39,23 +43,31 @@ class Catalog:
         #: Lines of databases that are configured away; kept as they are.
         self._beyond: list[tuple[int, Space]] = []
         self.spaces: list[Space] = []
+        #: What holds the libraries of functions.
+        self.libraries: Space = self._space_of(stored.get(LIBRARIES, (0, 0, 0)))
         for index in range(max(databases, max(stored, default=-1) + 1)):
-            generation, keys, expires = stored.get(index, (0, 0, 0))
-            if generation == 0:
-                generation = self._next_generation
-                self._next_generation += 1
-            space = residency.new_space(generation)
-            space.keys = keys
-            space.expires = expires
+            space = self._space_of(stored.get(index, (0, 0, 0)))
             if index < databases:
                 self.spaces.append(space)
             else:
                 self._beyond.append((index, space))
 
+    def _space_of(self, line: tuple[int, int, int]) -> Space:
+        """The space of a line of the catalog; a new one for generation 0."""
+        generation, keys, expires = line
+        if generation == 0:
+            generation = self._next_generation
+            self._next_generation += 1
+        space = self._residency.new_space(generation)
+        space.keys = keys
+        space.expires = expires
+        return space
+
     def tally(self) -> list[SpaceTally]:
         """The catalog now, for the epoch that is being cut."""
         lines = [SpaceTally(index, space) for index, space in enumerate(self.spaces)]
         lines.extend(SpaceTally(index, space) for index, space in self._beyond)
+        lines.append(SpaceTally(LIBRARIES, self.libraries))
         return lines
 
     def flush(self, database: int) -> Space:

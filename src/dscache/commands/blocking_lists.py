@@ -110,7 +110,7 @@ def _move(
         element = move_element(session, source, target, takes_head, puts_at_head)
         if element is not None:
             return element
-    if session.engine.core.must_not_fault:
+    if session.engine.core.is_inner:
         # In a transaction it is a null, where the end of waiting is a null array; as in Redis.
         return None
     return block(session, [source], timeout, NULL_ARRAY, LIST)

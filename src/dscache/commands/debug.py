@@ -161,7 +161,7 @@ def _object(session: Session, args: list[bytes]) -> object:
 def _reload(session: Session, args: list[bytes]) -> object:
     """Redis saves, empties itself and loads; loading happens by itself here."""
     engine = session.engine
-    if engine.core.must_not_fault:
+    if engine.core.is_inner:
         raise CommandError(b"ERR DEBUG RELOAD cannot be used inside a transaction")
     if not is_committed(session):
         raise CommitFault()

@@ -12,7 +12,15 @@ from typing import Final
 
 from dscache.commands.arguments import syntax_error
 from dscache.commands.help import subcommands_help
-from dscache.engine.command import FLAG_NAMES, LOADING, MOVABLEKEYS, STALE, Command, Registry
+from dscache.engine.command import (
+    FLAG_NAMES,
+    LOADING,
+    MOVABLEKEYS,
+    NO_MANDATORY_KEYS,
+    STALE,
+    Command,
+    Registry,
+)
 from dscache.engine.glob import compile_glob
 from dscache.engine.keyspec import KeySpec
 from dscache.engine.session import Session
@@ -180,7 +188,9 @@ def _keys_of(session: Session, called: list[bytes]) -> list[tuple[list[str], lis
     # As in Redis, a specification that begins at a fixed place must find keys, also where the command
     # could do without (PFMERGE without sources).
     has_all = all(places for spec, (_, places) in zip(specs, found, strict=True) if spec.index)
-    if not has_all or not any(places for _, places in found):
+    if not command.flags & NO_MANDATORY_KEYS and (
+        not has_all or not any(places for _, places in found)
+    ):
         raise CommandError(_INVALID_ARGUMENTS)
     return found
 

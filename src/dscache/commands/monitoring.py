@@ -261,7 +261,7 @@ def _text(event: bytes) -> str:
 def monitor(session: Session, args: list[bytes]) -> object:
     """Shows the client every command that is executed from now on."""
     engine = session.engine
-    if engine.core.must_not_fault:
+    if engine.core.is_inner:
         # In a transaction: lines of the monitor would mix with the replies of EXEC.
         raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
     engine.monitors.add(session)

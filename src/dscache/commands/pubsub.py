@@ -110,7 +110,7 @@ def punsubscribe(session: Session, args: list[bytes]) -> object:
 )
 def ssubscribe(session: Session, args: list[bytes]) -> object:
     """Listens to shard channels, which SPUBLISH reaches and patterns do not."""
-    if session.engine.core.must_not_fault:
+    if session.engine.core.is_inner:
         # In a transaction. SUBSCRIBE is allowed there, because it was always.
         raise CommandError(b"ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
     return _subscribe(session, session.engine.pubsub.shard_channels, b"ssubscribe", args[1:])

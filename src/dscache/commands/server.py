@@ -160,6 +160,10 @@ def shutdown(session: Session, args: list[bytes]) -> object:
         raise CommandError(b"ERR No shutdown in progress.")
     engine = session.engine
     save = b"nosave" not in words
+    if engine.is_busy:
+        if save:
+            raise CommandError(engine.scripts.busy_error())
+        engine.scripts.abandon()
     if save and b"force" not in words and engine.flusher.failing_since != 0.0:
         raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.")
     engine.on_shutdown(save)

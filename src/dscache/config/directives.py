@@ -435,6 +435,17 @@ class Directives:
         section=OBSERVATION,
         doc="How many commands the slow log holds; the oldest go first. It is kept in memory.",
     )
+    busy_reply_threshold = Integer(
+        "busy-reply-threshold",
+        default=5000,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=OBSERVATION,
+        alias="lua-time-limit",
+        doc="A script that runs for longer than this many milliseconds is slow: from then on clients are"
+        " told that the server is busy, and SCRIPT KILL, FUNCTION KILL and SHUTDOWN NOSAVE work. 0:"
+        " they have to wait for its end.",
+    )
     latency_monitor_threshold = Integer(
         "latency-monitor-threshold",
         default=0,

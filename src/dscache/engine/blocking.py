@@ -52,7 +52,7 @@ def block(
     ``even_if_gone`` runs it again also when the key is deleted or gets another type; ``replacement``
     replace its arguments from then on. A type code below 0 stands for any.
     """
-    if session.engine.core.must_not_fault:
+    if session.engine.core.is_inner:
         return otherwise
     raise BlockFault(keys, timeout_ms, otherwise, type_code, even_if_gone, replacement)
 
@@ -62,7 +62,7 @@ def is_promised(session: Session, key: bytes) -> bool:
     running command, and are about to run: they wait for the disk. A command that can block leaves it
     to them. O(1) if nobody waits for the key."""
     engine = session.engine
-    if engine.core.must_not_fault or not engine.blocking.any:
+    if engine.core.is_inner or not engine.blocking.any:
         return False
     return engine.blocking.is_promised(session, key)
 

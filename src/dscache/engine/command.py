@@ -48,6 +48,7 @@ BLOCKING: Final = 1 << 12
 PUBSUB: Final = 1 << 13
 MOVABLEKEYS: Final = 1 << 14
 ALLOW_BUSY: Final = 1 << 15
+NO_MANDATORY_KEYS: Final = 1 << 16
 
 FLAG_NAMES: Final = (
     (WRITE, b"write"),
@@ -63,6 +64,7 @@ FLAG_NAMES: Final = (
     (SKIP_SLOWLOG, b"skip_slowlog"),
     (FAST, b"fast"),
     (NO_AUTH, b"no_auth"),
+    (NO_MANDATORY_KEYS, b"no_mandatory_keys"),
     (NO_MULTI, b"no_multi"),
     (MOVABLEKEYS, b"movablekeys"),
     (ALLOW_BUSY, b"allow_busy"),

@@ -77,8 +77,11 @@ class Core:
         self.stats: Final[Stats] = Stats()
         #: The time at which the running command (or transaction) takes place.
         self.now_ms: i64 = int(clock.time() * 1000)
-        #: The running command cannot be restarted (it is part of a transaction that has already
-        #: changed something): what is missing is loaded at once, blocking.
+        #: The running command is part of a transaction or a script: it cannot wait for a change, and
+        #: has no client of its own.
+        self.is_inner: bool = False
+        #: The running command cannot be restarted (it is part of something that has already made a
+        #: change): what is missing is loaded at once, blocking.
         self.must_not_fault: bool = False
         #: The running command is no use of the keys that it meets (CLIENT NO-TOUCH).
         self.no_touch = False

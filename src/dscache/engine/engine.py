@@ -35,6 +35,7 @@ from dscache.clock import Clock
 from dscache.engine.blocking import Blocking
 from dscache.engine.command import (
     ADMIN,
+    ALLOW_BUSY,
     DENYOOM,
     FAST,
     NO_AUTH,
@@ -48,6 +49,7 @@ from dscache.engine.core import Core
 from dscache.engine.errors import arity_error, unknown_command_error, unknown_subcommand_error
 from dscache.engine.expiry import ActiveExpiry
 from dscache.engine.field_expiry import FieldExpiry, FieldLoads
+from dscache.engine.functions import Functions
 from dscache.engine.histogram import Histogram
 from dscache.engine.keyspace import Keyspace
 from dscache.engine.latency import LatencyMonitor
@@ -57,6 +59,7 @@ from dscache.engine.notify import Notifier
 from dscache.engine.pacing import Pacer
 from dscache.engine.pubsub import PubSub
 from dscache.engine.scanning import Scanner
+from dscache.engine.scripting import Scripts
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
@@ -125,7 +128,7 @@ class Engine:
         self.flusher: Final[Flusher] = flusher
         self.loader: Final[Loader] = loader
         self.keyspaces: Final[list[Keyspace]] = [
-            Keyspace(self.core, n) for n in range(config.databases)
+            Keyspace(self.core, n, space) for n, space in enumerate(catalog.spaces)
         ]
         self.scanner: Final[Scanner] = Scanner(self.core)
         self.expiry: Final[ActiveExpiry] = ActiveExpiry(
@@ -178,6 +181,10 @@ class Engine:
         self.total_errors: i64 = 0
         self.errors: Final[dict[bytes, int]] = {}
         self.shutting_down = False
+        self.scripts: Final[Scripts] = Scripts(self)
+        self.functions: Final[Functions] = Functions(self)
+        #: A script has been running for so long that clients are served meanwhile.
+        self.is_busy = False
 
     # Sessions
 
@@ -217,6 +224,8 @@ class Engine:
             return self._reject(session, command, arity_error(command))
         if not session.authenticated and not command.flags & NO_AUTH:
             return self._reject(session, command, b"NOAUTH Authentication required.")
+        if self.is_busy and not command.flags & ALLOW_BUSY:
+            return self._reject(session, command, self.scripts.busy_error())
         if session.is_subscriber and session.resp == 2 and not command.runs_subscribed:
             return self._reject(
                 session,
@@ -289,6 +298,9 @@ class Engine:
         if core.lookup_events:
             core.tell_lookup_events(runs_again=False)
         self.account(session, command, args, started)
+        if self.is_busy:
+            # Inside a script: no epoch is cut, and nobody else's command runs.
+            return reply
         if self.pacer.is_pressed():
             self.pacer.relieve()
         if self.blocking.ready:
@@ -339,13 +351,17 @@ class Engine:
             if missing:
                 raise KeysFault(missing)
         if self.pacer.refuses_writes():
-            raise CommandError(
-                b"MISCONF The data set cannot be written to disk: "
-                + self.flusher.last_error.encode()
-                + b". Writes are refused until it can; INFO store shows the state."
-            )
+            raise CommandError(self.refusal())
         if grows and self.pacer.writers_wait:
             raise RoomFault()
+
+    def refusal(self) -> bytes:
+        """The error of a write while the disk does not take any."""
+        return (
+            b"MISCONF The data set cannot be written to disk: "
+            + self.flusher.last_error.encode()
+            + b". Writes are refused until it can; INFO store shows the state."
+        )
 
     def failure(self, command: Command, error: Exception) -> ErrorReply:
         """The reply of a command whose handler raised ``error``; it is counted.
@@ -498,7 +514,8 @@ class Engine:
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        memory.tick(self.store.memory_bytes(), self.buffers_bytes())
+        others = self.buffers_bytes() + self.scripts.memory_bytes
+        memory.tick(self.store.memory_bytes(), others)
         used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.buffers_bytes
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
         self.pacer.set_limit(memory.entries_limit())

@@ -1,23 +1,17 @@
 """EXEC: the queued commands of a transaction, run as one.
 
 Once a transaction has changed something it cannot be started again. So the keys of all its commands
-are loaded before it starts, and what is missing all the same is waited for on the spot, blocking
-everybody, and counted. No epoch is cut inside it: cuts happen between two calls of the engine.
+are loaded before it starts (for what is missing all the same see ``dscache.engine.inner``). No epoch is
+cut inside it: cuts happen between two calls of the engine.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dscache.engine.inner import run_inner
 from dscache.engine.transactions import Transaction, end_transaction, watched_keys_changed
-from dscache.engine.waiting import (
-    Fault,
-    JobFault,
-    KeysFault,
-    SettleFault,
-    Suspension,
-    Wanted,
-)
+from dscache.engine.waiting import KeysFault, Wanted
 from dscache.errors import CommandError
 from dscache.wire.reply import NULL_ARRAY
 
@@ -44,12 +38,12 @@ def run_transaction(engine: Engine, session: Session) -> object:
         raise KeysFault(missing)
     end_transaction(core, session)
     replies: list[object] = []
-    core.must_not_fault = True
+    core.is_inner = core.must_not_fault = True
     try:
         for command, args in transaction.commands:
             replies.append(_run_queued(engine, session, command, args))
     finally:
-        core.must_not_fault = False
+        core.is_inner = core.must_not_fault = False
     return replies
 
 
@@ -71,26 +65,8 @@ def _run_queued(engine: Engine, session: Session, command: Command, args: list[b
     started = engine.core.clock.time()
     reply: object
     try:
-        reply = _run_blocking(engine, session, command, args)
+        reply = run_inner(engine, session, command, args)
     except Exception as error:
         reply = engine.failure(command, error)
     engine.account(session, command, args, started)
     return reply
-
-
-def _run_blocking(engine: Engine, session: Session, command: Command, args: list[bytes]) -> object:
-    """Call a handler; whatever it would wait for is waited for here."""
-    wait = Suspension(session, command, args)
-    engine.core.wait = wait
-    while True:
-        try:
-            return command.handler(session, args)
-        except JobFault as fault:
-            engine.loader.blocking_loads += 1
-            wait.results[fault.name] = fault.job()
-        except SettleFault as unsettled:
-            engine.loader.blocking_loads += 1
-            engine.flusher.settle_now(unsettled.space, engine.workers.wait_for)
-        except Fault as other:
-            # Whoever needs a commit needs an instant between two commands, too.
-            raise AssertionError(f"{command.name} waits, but lets itself be queued") from other

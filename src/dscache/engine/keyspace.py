@@ -40,14 +40,14 @@ def settled_name(space: Space) -> str:
 class Keyspace:
     """One database, by its number. All methods are O(1) unless they say otherwise."""
 
-    def __init__(self, core: Core, index: int) -> None:
+    def __init__(self, core: Core, index: int, space: Space) -> None:
         self.index: Final = index
         self._core: Final = core
         self._residency: Final = core.residency
         self._flusher: Final = core.flusher
         self._stats: Final = core.stats
         #: What the database shows now; FLUSHDB and SWAPDB change it.
-        self.space = core.catalog.spaces[index]
+        self.space = space
 
     # Looking up
 

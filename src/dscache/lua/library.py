@@ -22,11 +22,12 @@ from lupa.lua51 import LuaRuntime
 
 def load(runtime: LuaRuntime, name: str) -> object:
     """The table of the library ``name``, made anew in ``runtime``. Takes about a millisecond."""
-    return _run(runtime, name, _run(runtime, "arguments"))
+    return run_file(runtime, name, run_file(runtime, "arguments"))
 
 
-def _run(runtime: LuaRuntime, name: str, *arguments: object) -> object:
+def run_file(runtime: LuaRuntime, name: str, *arguments: object) -> object:
+    """What the ``.lua`` file ``name`` returns, run with ``arguments``."""
     source = Path(__file__).with_name(f"{name}.lua").read_bytes()
     # By how these names begin the libraries know their own frames from a script's.
-    table: object = runtime.execute(source, *arguments, name=f"=dscache/{name}.lua".encode())
-    return table
+    returned: object = runtime.execute(source, *arguments, name=f"=dscache/{name}.lua".encode())
+    return returned

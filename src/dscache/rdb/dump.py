@@ -46,13 +46,18 @@ def is_intact(payload: bytes) -> bool:
     return crc64(payload[:-_CHECKSUM_BYTES]) == expected
 
 
+def content_of(payload: bytes) -> bytes:
+    """What ``sealed`` was given to make ``payload``."""
+    return payload[: -_VERSION_BYTES - _CHECKSUM_BYTES]
+
+
 def restored(payload: bytes) -> object:
     """The value of a payload that is intact. O(n), O(n log n) for sorted sets.
 
     Raises RdbError if it is no value, or more than one.
     """
     version = _version_of(payload)
-    reader = Reader(payload[: -_VERSION_BYTES - _CHECKSUM_BYTES])
+    reader = Reader(content_of(payload))
     value = read_object(reader, reader.byte(), version)
     if not reader.at_end():
         raise RdbError("something follows the value")

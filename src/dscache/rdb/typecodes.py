@@ -34,6 +34,12 @@ HASH_LISTPACK_DUE_ABSOLUTE: Final = 23
 HASH_DUE: Final = 24
 HASH_LISTPACK_DUE: Final = 25
 
+#: A library of functions, and its form in the release candidates of Redis 7.
+FUNCTIONS: Final = 245
+FUNCTIONS_OF_A_CANDIDATE: Final = 246
+#: The version that came with them.
+FUNCTIONS_VERSION: Final = 10
+
 #: The newest version that Redis 7.4 writes and reads.
 NEWEST_VERSION: Final = 12
 #: Valkey 9 counts from here on, so as not to meet Redis. It differs in hashes whose fields expire.

@@ -65,6 +65,10 @@ class Clients:
         for connection in self._connections.values():
             connection.set_max_bulk_bytes(max_bulk_bytes)
 
+    def all(self) -> list[Connection]:
+        """The connections. O(clients)."""
+        return list(self._connections.values())
+
     def buffers_bytes(self) -> int:
         """Memory held for requests and replies of all clients. O(clients)."""
         return sum(sum(connection.buffers()) for connection in self._connections.values())

@@ -16,6 +16,7 @@ While it is stopped, at most ``_READ_AHEAD_BYTES`` of requests are taken from th
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -79,8 +80,11 @@ class Connection:
     # What the event loop calls
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """The client is there."""
+        """The client is there; or the event loop takes over one that came while it did not run."""
+        is_new = self._transport is None
         self._transport = transport  # type: ignore[assignment]
+        if not is_new:
+            return
         session = self.session
         session.deliver = self._deliver
         session.push = self._push
@@ -264,6 +268,46 @@ class Connection:
             self._ahead.extend(fresh)
             self._engine.look_ahead(self.session, fresh)
 
+    # Without the event loop, while a script is slow: see ``dscache.server.meanwhile``
+
+    def direct_fd(self) -> int:
+        """The file descriptor to read from directly, or -1 where that must be left to the loop."""
+        transport = self._transport
+        if (
+            transport is None
+            or self._processing
+            or self._waiting
+            or self._write_paused
+            or self._read_paused
+            or self._closing
+            or self._ended
+            or transport.get_write_buffer_size() > 0
+        ):
+            return -1
+        return self.session.file_descriptor
+
+    def read_directly(self, most_bytes: int) -> None:
+        """Carry out what has arrived. The end of the connection is left for the loop to see."""
+        try:
+            data = os.read(self.session.file_descriptor, most_bytes)
+        except OSError:
+            return
+        if data:
+            self.data_received(data)
+        else:
+            # There is nothing more to read, again and again.
+            self._ended = True
+
+    def _write_directly(self, data: bytes) -> bytes:
+        """Send what the socket takes at once; the rest is the loop's."""
+        transport = self._transport
+        if transport is None or transport.get_write_buffer_size() > 0:
+            return data
+        try:
+            return data[os.write(self.session.file_descriptor, data) :]
+        except OSError:
+            return data
+
     def _flush(self) -> None:
         data = self._writer.take()
         if not data:
@@ -272,6 +316,8 @@ class Connection:
         if transport is None:
             return
         self._engine.counters.net_output_bytes += len(data)
+        if self._engine.is_busy:
+            data = self._write_directly(data)
         transport.write(data)
         if self._write_paused:
             self.check_output_limit(self._engine.core.clock.time())

@@ -173,6 +173,10 @@ class Listeners:
             with contextlib.suppress(OSError):
                 os.unlink(self._unix_path)
 
+    def sockets(self) -> list[socket.socket]:
+        """The TCP sockets that the event loop has taken over."""
+        return [one for bound in self._taken.values() for one in bound]
+
     def addresses(self) -> list[str]:
         """What is listened on, for the log."""
         found = []

@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -38,6 +39,7 @@ from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
+from dscache.server.meanwhile import Meanwhile
 from dscache.store.rocksdb import RocksStore
 
 log: Final = logging.getLogger("dscache")
@@ -131,7 +133,11 @@ class Server:
         engine.counters.tcp_port = config.port
         engine.counters.config_file = config.path or ""
         engine.counters.executable = sys.executable
-        self._listeners = Listeners(config, lambda kind: Connection(engine, self._clients, kind))
+        make = partial(Connection, engine, self._clients)
+        self._listeners = Listeners(config, make)
+        engine.scripts.serve_meanwhile = Meanwhile(
+            self._clients, make, self._listeners.sockets
+        ).serve
         config.on_change(("port", "bind"), self._rebind)
         config.on_change(
             ("proto-max-bulk-len",),

@@ -14,9 +14,11 @@ from typing import Final
 from librt.strings import BytesWriter
 
 from dscache.wire.reply import (
+    BigNumber,
     DoubleText,
     ErrorReply,
     Grouped,
+    MapReply,
     Message,
     NoReply,
     NullArray,
@@ -160,6 +162,19 @@ class ReplyWriter:
             self._pairs(value.items, resp3)
         elif isinstance(value, Grouped):
             self._grouped(value.items, resp3)
+        elif isinstance(value, MapReply):
+            if resp3:
+                writer.write(b"%%%d\r\n" % len(value.items))
+                for key, item in value.items:
+                    self.write(key)
+                    self.write(item)
+            else:
+                self._pairs(value.items, False)
+        elif isinstance(value, BigNumber):
+            if resp3:
+                writer.write(b"(" + value.digits + b"\r\n")
+            else:
+                self._bulk(value.digits)
         elif isinstance(value, Verbatim):
             if resp3:
                 writer.write(b"=%d\r\n%s:" % (len(value.text) + 4, value.form))

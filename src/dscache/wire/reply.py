@@ -19,6 +19,8 @@ Python value       RESP2                  RESP3
 ``SetReply``       array                  set
 ``Pairs``          flat array             array of pairs
 ``Grouped``        array of pairs         map
+``MapReply``       flat array             map
+``BigNumber``      bulk string            big number
 ``Status``         simple string          the same
 ``ErrorReply``     error                  the same
 ``Verbatim``       bulk string            verbatim string
@@ -76,6 +78,20 @@ class Grouped:
 
     def __init__(self, items: list[tuple[object, object]]) -> None:
         self.items: Final = items
+
+
+class MapReply:
+    """A map whose keys may be anything: a script's."""
+
+    def __init__(self, items: list[tuple[object, object]]) -> None:
+        self.items: Final = items
+
+
+class BigNumber:
+    """An integer of any size, in digits: only scripts make them."""
+
+    def __init__(self, digits: bytes) -> None:
+        self.digits: Final = digits
 
 
 class DoubleText:

@@ -84,6 +84,12 @@ STATS: Final = Section(
             lambda engine: 0,
         ),
         Figure(
+            "evicted_scripts",
+            COUNTER,
+            "Scripts of EVAL that were forgotten because there were too many.",
+            lambda engine: engine.scripts.evicted,
+        ),
+        Figure(
             "keyspace_hits",
             COUNTER,
             "Lookups by reading commands of keys that exist, in memory or on disk.",

@@ -156,6 +156,48 @@ MEMORY: Final = Section(
             lambda engine: "noeviction",
         ),
         Figure(
+            "used_memory_lua",
+            GAUGE,
+            "What the Lua state of scripts and functions takes.",
+            lambda engine: engine.scripts.memory_bytes,
+        ),
+        Figure(
+            "used_memory_vm_total",
+            GAUGE,
+            "The same as used_memory_lua: scripts and functions share one Lua state.",
+            lambda engine: engine.scripts.memory_bytes,
+        ),
+        Figure(
+            "used_memory_scripts_eval",
+            GAUGE,
+            "The length of the scripts that are kept for EVALSHA.",
+            lambda engine: engine.scripts.sources_bytes,
+        ),
+        Figure(
+            "number_of_cached_scripts",
+            GAUGE,
+            "Scripts that are kept for EVALSHA.",
+            lambda engine: engine.scripts.count,
+        ),
+        Figure(
+            "used_memory_functions",
+            GAUGE,
+            "The length of the libraries of functions.",
+            lambda engine: engine.functions.sources_bytes,
+        ),
+        Figure(
+            "number_of_functions",
+            GAUGE,
+            "Functions of all libraries.",
+            lambda engine: engine.functions.count,
+        ),
+        Figure(
+            "number_of_libraries",
+            GAUGE,
+            "Libraries of functions.",
+            lambda engine: len(engine.functions.libraries),
+        ),
+        Figure(
             "mem_fragmentation_ratio",
             GAUGE,
             "What the process took since its start, as a multiple of used_memory.",

@@ -1,0 +1,325 @@
+"""Functions: libraries of Lua code that belong to the data set.
+
+A library's source is a value in a space of its own, beside the databases' (``Catalog.libraries``), so
+libraries are saved, committed and read like keys, and FLUSHALL leaves them alone. All of them are
+compiled and in memory, from the start on.
+
+Whatever is loaded is tried out first: a library that cannot be registered changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from dscache.cache.loader import Load, read_loads
+from dscache.config.quoting import split_words
+from dscache.engine.keyspace import Keyspace
+from dscache.engine.scripting import FLAGS, NO_WRITES, Run
+from dscache.errors import CommandError, ConfigError, DscacheError, RdbError, StoreDamagedError
+from dscache.lua.sandbox import CompileError, ScriptError
+from dscache.rdb.dump import content_of, is_intact, sealed
+from dscache.rdb.reader import Reader
+from dscache.rdb.typecodes import FUNCTIONS, FUNCTIONS_OF_A_CANDIDATE, FUNCTIONS_VERSION
+from dscache.rdb.writer import Writer
+from dscache.store.base import DATA
+from dscache.store.layout import generation_range, split_data_key
+from dscache.values.text import bytes_of
+
+if TYPE_CHECKING:
+    from dscache.engine.engine import Engine
+    from dscache.engine.session import Session
+
+_SOURCE_NAME: Final = b"@user_function"
+
+_NAME: Final = re.compile(rb"[A-Za-z0-9_]+")
+
+_BAD_NAME: Final = (
+    b"Library names can only contain letters, numbers, or underscores(_) and must be at least one"
+    b" character long"
+)
+
+# How long the code of a library may take to register its functions.
+_LOAD_SECONDS: Final = 0.5
+
+# Libraries read at a time when the server starts.
+_READ_AT_A_TIME: Final = 100
+_READ_BYTES: Final = 16 << 20
+
+
+class Function:
+    """A function of a library."""
+
+    def __init__(
+        self, name: bytes, callback: object, description: bytes | None, flags: list[bytes]
+    ) -> None:
+        self.name: Final = name
+        self.callback: Final = callback
+        self.description: Final = description
+        self.flag_names: Final = flags
+        self.flags: Final = sum({FLAGS[flag] for flag in flags})
+
+
+class Library:
+    """A library that has been loaded."""
+
+    def __init__(self, name: bytes, source: bytes) -> None:
+        self.name: Final = name
+        self.source: Final = source
+        self.functions: Final[dict[bytes, Function]] = {}
+
+    def register(
+        self, name: bytes, callback: object, description: bytes | None, *flags: bytes
+    ) -> bytes | None:
+        """redis.register_function, whose arguments have the right types: its error, or None."""
+        if _NAME.fullmatch(name) is None:
+            return _BAD_NAME
+        if name in self.functions:
+            return b"Function already exists in the library"
+        if not all(flag in FLAGS for flag in flags):
+            return b"unknown flag given"
+        self.functions[name] = Function(name, callback, description, list(flags))
+        return None
+
+
+class Functions:
+    """All libraries. See the module's docstring."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Final = engine
+        self._keyspace: Final = Keyspace(engine.core, -1, engine.core.catalog.libraries)
+        self.libraries: dict[bytes, Library] = {}
+        self._functions: dict[bytes, Function] = {}
+        self._read()
+
+    # Figures
+
+    @property
+    def count(self) -> int:
+        """Functions of all libraries."""
+        return len(self._functions)
+
+    @property
+    def sources_bytes(self) -> int:
+        """The length of all sources. O(libraries)."""
+        return sum(len(library.source) for library in self.libraries.values())
+
+    # Changing
+
+    def load(self, source: bytes, replaces: bool) -> bytes:
+        """FUNCTION LOAD: the library's name. Raises CommandError."""
+        library = self._compiled(source)
+        known = self.libraries.get(library.name)
+        if known is not None and not replaces:
+            raise _error(b"Library '" + library.name + b"' already exists")
+        others = {name: one for name, one in self.libraries.items() if one is not known}
+        functions = _all_functions([*others.values(), library])
+        self._put([library])
+        self.libraries = others | {library.name: library}
+        self._functions = functions
+        return library.name
+
+    def delete(self, name: bytes) -> None:
+        """FUNCTION DELETE. Raises CommandError."""
+        if name not in self.libraries:
+            raise _error(b"Library not found")
+        self._keyspace.delete(name, b"")
+        del self.libraries[name]
+        self._functions = _all_functions(list(self.libraries.values()))
+
+    def flush(self) -> None:
+        """FUNCTION FLUSH. O(libraries)."""
+        self._forget(list(self.libraries))
+        self.libraries = {}
+        self._functions = {}
+
+    def _forget(self, names: list[bytes]) -> None:
+        self._keyspace.bring(names)
+        for name in names:
+            self._keyspace.delete(name, b"")
+
+    def _put(self, libraries: list[Library]) -> None:
+        for library in libraries:
+            self._keyspace.put(library.name, library.source, 0, b"", is_announced=True)
+
+    # Moving
+
+    def dump(self) -> bytes:
+        """FUNCTION DUMP: all libraries as an RDB file has them, sealed."""
+        writer = Writer()
+        for library in self.libraries.values():
+            writer.byte(FUNCTIONS)
+            writer.string(library.source)
+        return sealed(writer.take(), FUNCTIONS_VERSION)
+
+    def restore(self, payload: bytes, policy: bytes) -> None:
+        """FUNCTION RESTORE: all libraries of ``payload``, or none. ``policy`` is FLUSH, APPEND or
+        REPLACE. Raises CommandError."""
+        if not is_intact(payload):
+            raise _error(b"DUMP payload version or checksum are wrong")
+        fresh: dict[bytes, Library] = {}
+        for source in _sources_of(payload):
+            library = self._compiled(source)
+            if library.name in fresh:
+                raise _error(b"Library " + library.name + b" already exists")
+            fresh[library.name] = library
+        kept = {} if policy == b"FLUSH" else dict(self.libraries)
+        for name in fresh.keys() & kept.keys():
+            if policy == b"APPEND":
+                raise _error(b"Library " + name + b" already exists")
+            del kept[name]
+        functions = _all_functions([*kept.values(), *fresh.values()])
+        self._forget([name for name in self.libraries if name not in kept])
+        self._put(list(fresh.values()))
+        self.libraries = kept | fresh
+        self._functions = functions
+
+    def _compiled(self, source: bytes) -> Library:
+        """The library of ``source``, with its functions. Raises CommandError."""
+        name, body = _metadata(source)
+        library = Library(name, source)
+        scripts = self._engine.scripts
+        scripts.load_deadline = time.perf_counter() + _LOAD_SECONDS
+        failure = b""
+        try:
+            scripts.sandbox().load_library(body, _SOURCE_NAME, library.register)
+        except (CompileError, ScriptError) as error:
+            failure = _failure(error)
+        finally:
+            scripts.load_deadline = 0.0
+        if failure:
+            raise _error(failure)
+        if not library.functions:
+            raise _error(b"No functions registered")
+        return library
+
+    # Calling
+
+    def call(
+        self,
+        session: Session,
+        name: bytes,
+        keys: list[bytes],
+        args: list[bytes],
+        call: list[bytes],
+        is_read_only: bool,
+    ) -> object:
+        """FCALL and FCALL_RO: the reply of a function. Raises CommandError, and faults."""
+        function = self.find(name)
+        if is_read_only and not function.flags & NO_WRITES:
+            raise _error(b"Can not execute a script with write flag using *_ro command.")
+        run = Run(session, name, function.flags, tuple(call), True)
+        return self._engine.scripts.call(run, function.callback, keys, args)
+
+    def find(self, name: bytes) -> Function:
+        """The function of that name. Raises CommandError."""
+        function = self._functions.get(name.lower())
+        if function is None:
+            raise _error(b"Function not found")
+        return function
+
+    # Starting
+
+    def _read(self) -> None:
+        """Load what the store has."""
+        engine = self._engine
+        space = self._keyspace.space
+        if space.keys == 0:
+            return
+        begin, end = generation_range(space.generation)
+        while True:
+            found = engine.store.scan(DATA, begin, end, _READ_AT_A_TIME, _READ_BYTES)
+            if not found:
+                return
+            loads = [Load(space, split_data_key(stored)[1], True) for stored, _ in found]
+            read_loads(engine.store, loads)
+            for load in loads:
+                if load.error is not None:
+                    raise load.error
+                self._take_in(load.key, bytes_of(load.value))
+            begin = found[-1][0] + b"\0"
+
+    def _take_in(self, name: bytes, source: bytes) -> None:
+        try:
+            library = self._compiled(source)
+            self._functions = _all_functions([*self.libraries.values(), library])
+        except DscacheError as error:
+            raise StoreDamagedError(
+                f"the library of functions {name.decode('utf-8', 'replace')!r} cannot be loaded: {error}"
+            ) from error
+        self.libraries[name] = library
+
+
+def _failure(error: CompileError | ScriptError) -> bytes:
+    if isinstance(error, CompileError):
+        return b"Error compiling function: " + str(error).encode()
+    return b"Error registering functions: " + error.text
+
+
+def _error(text: bytes) -> CommandError:
+    return CommandError(b"ERR " + text)
+
+
+def _all_functions(libraries: list[Library]) -> dict[bytes, Function]:
+    """The functions of ``libraries`` by their names in lower case, which only one may have. Raises
+    CommandError."""
+    found: dict[bytes, Function] = {}
+    for library in libraries:
+        for name, function in library.functions.items():
+            if name.lower() in found:
+                raise _error(b"Function " + name + b" already exists")
+            found[name.lower()] = function
+    return found
+
+
+def _metadata(source: bytes) -> tuple[bytes, bytes]:
+    """(name, code) of a library, whose first line says what it is. Raises CommandError."""
+    if not source.startswith(b"#!"):
+        raise _error(b"Missing library metadata")
+    line, newline, code = source.partition(b"\n")
+    words = _words(line)
+    if not newline or words is None:
+        raise _error(b"Invalid library metadata")
+    engine, *options = words
+    name: bytes | None = None
+    for option in options:
+        if option[:5].lower() != b"name=":
+            raise _error(b"Invalid metadata value given: " + option)
+        if name is not None:
+            raise _error(b"Invalid metadata value, name argument was given multiple times")
+        name = option[5:]
+    if name is None:
+        raise _error(b"Library name was not given")
+    if _NAME.fullmatch(name) is None:
+        raise _error(_BAD_NAME)
+    if engine.lower() != b"#!lua":
+        raise _error(b"Engine '" + engine[2:] + b"' not found")
+    # Lines keep their numbers.
+    return name, b"\n" + code
+
+
+def _words(line: bytes) -> list[bytes] | None:
+    """The words of ``line``, some of which may be quoted; None if a quote is not closed."""
+    try:
+        words = split_words(line.decode("utf-8", "surrogateescape"))
+    except ConfigError:
+        return None
+    return [word.encode("utf-8", "surrogateescape") for word in words]
+
+
+def _sources_of(payload: bytes) -> list[bytes]:
+    """The sources in a payload that is intact. Raises CommandError."""
+    reader = Reader(content_of(payload))
+    sources: list[bytes] = []
+    try:
+        while not reader.at_end():
+            opcode = reader.byte()
+            if opcode == FUNCTIONS_OF_A_CANDIDATE:
+                raise _error(b"Pre-GA function format not supported")
+            if opcode != FUNCTIONS:
+                raise _error(b"given type is not a function")
+            sources.append(reader.string())
+    except RdbError:
+        raise _error(b"failed loading the given functions payload") from None
+    return sources

@@ -1,0 +1,549 @@
+-- The part of the sandbox that is written in Lua: what a script sees of Lua and of ``redis``.
+--
+-- Run once in a new Lua state, before any script. Nothing that it hands to scripts is a Python object:
+-- those stay upvalues of Lua closures, which scripts cannot reach (there is no ``debug``).
+--
+-- *Read-only tables.* Lua 5.1 has none (Redis patches its Lua for them). What is shared between scripts
+-- is an empty table instead, whose metatable finds everything in a hidden one and refuses writes; the
+-- functions that pass metatables by (rawset, table.insert...) ask first. The price is that ``next`` finds
+-- nothing in ``string`` or ``redis``; ``pairs`` does.
+--
+-- *Globals.* Each run has an environment of its own: empty, in front of KEYS and ARGV, in front of the
+-- read-only globals. So a script can leave nothing behind, and costs three small tables.
+
+local dispatch, dispatch_many, log, sha1hex, check_command, set_protocol, tick, libraries, version, version_number = ...
+
+local real_globals = getfenv(0)
+local error, type, tostring, tonumber, select, unpack = error, type, tostring, tonumber, select, unpack
+local next, pairs, ipairs, pcall, xpcall = next, pairs, ipairs, pcall, xpcall
+local rawget, rawset, rawequal = rawget, rawset, rawequal
+local setmetatable, getmetatable = setmetatable, getmetatable
+local getfenv, setfenv, load, loadstring = getfenv, setfenv, load, loadstring
+local collectgarbage = collectgarbage
+local floor, sub, concat = math.floor, string.sub, table.concat
+local getinfo, sethook = debug.getinfo, debug.sethook
+local coroutine_create, coroutine_resume = coroutine.create, coroutine.resume
+local coroutine_status, coroutine_running = coroutine.status, coroutine.running
+
+-- Instructions between two looks at the clock: far less than a millisecond.
+local TICK = 100000
+
+-- Values that go from Lua to Python or back at a time: C's stack holds some thousands.
+local SLICE = 200
+
+local READONLY = 'Attempt to modify a readonly table'
+
+-- Read-only tables
+
+local hidden = setmetatable({}, {__mode = 'k'})
+
+-- Lua 5.1 does not collect when memory runs out: see to it that there is less to collect.
+collectgarbage('setpause', 120)
+
+local function refuse()
+  error(READONLY, 2)
+end
+
+local function readonly(content)
+  local shown = {}
+  hidden[shown] = content
+  return setmetatable(shown, {__index = content, __newindex = refuse, __metatable = false})
+end
+
+local function check_writable(t)
+  if hidden[t] then error(READONLY, 0) end
+end
+
+local function guarded(f)
+  return function(t, ...)
+    check_writable(t)
+    return f(t, ...)
+  end
+end
+
+-- Time: called every TICK instructions, in every coroutine
+
+local hook
+-- The run is over: what follows is this file's own code.
+local is_over = true
+
+hook = function()
+  if is_over then return end
+  local verdict = tick()
+  if verdict then
+    -- A script that catches the error gets it again at its next line.
+    sethook(hook, 'l')
+    error({err = verdict}, 0)
+  end
+end
+
+local function create(f)
+  local thread = coroutine_create(f)
+  sethook(thread, hook, '', TICK)
+  return thread
+end
+
+local function finish_wrapped(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+
+local function wrap(f)
+  local thread = create(f)
+  return function(...)
+    return finish_wrapped(coroutine_resume(thread, ...))
+  end
+end
+
+-- The collector belongs to all scripts: one may look, and tidy up, but not stop it.
+local function collect(option)
+  if option == nil or option == 'collect' or option == 'step' or option == 'count' then
+    return collectgarbage(option)
+  end
+  error("bad argument #1 to 'collectgarbage' (invalid option '" .. tostring(option) .. "')", 2)
+end
+
+-- Code made at run time: never byte code, which could do anything
+
+local environment
+
+local function compile(source, name, env)
+  if sub(source, 1, 1) == '\27' then
+    return nil, 'byte code is not allowed'
+  end
+  local f, message = loadstring(source, name)
+  if not f then return nil, message end
+  return setfenv(f, env)
+end
+
+local function load_text(source, name)
+  return compile(source, name or source, environment)
+end
+
+local function load_pieces(reader, name)
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == '' then break end
+    pieces[#pieces + 1] = piece
+  end
+  return compile(concat(pieces), name or '=(load)', environment)
+end
+
+local function get_environment(f)
+  if type(f) == 'number' then f = f == 0 and 0 or f + 1 end
+  local found = getfenv(f or 2)
+  if found == real_globals then return environment end
+  return found
+end
+
+local function set_environment(f, env)
+  if type(f) == 'number' then
+    if f < 1 then error("'setfenv' cannot change the environment of given object", 2) end
+    f = f + 1
+  elseif getfenv(f) == real_globals then
+    error("'setfenv' cannot change the environment of given object", 2)
+  end
+  return setfenv(f, env)
+end
+
+-- Random numbers: the same sequence after every start, as in Redis. Its generator is drand48 of the C
+-- library, done here in halves of 24 bits, which doubles can multiply.
+
+local random_high, random_low = 1193131, 13447950
+
+local function seed_random(seed)
+  seed = tonumber(seed) or 0
+  seed = (seed < 0 and -floor(-seed) or floor(seed)) % 4294967296
+  local state = seed * 65536 + 13070
+  random_high, random_low = floor(state / 16777216) % 16777216, state % 16777216
+end
+
+local function next_random()
+  local low = random_low * 15525485 + 11
+  local high = random_high * 15525485 + random_low * 1502 + floor(low / 16777216)
+  random_low, random_high = low % 16777216, high % 16777216
+  return floor((random_high * 16777216 + random_low) / 131072) % 2147483648 / 2147483647
+end
+
+local function random(...)
+  local count = select('#', ...)
+  local r = next_random()
+  if r >= 1 then r = 0 end
+  if count == 0 then return r end
+  local low, high = 1, tonumber((...))
+  if count == 2 then
+    low, high = high, tonumber((select(2, ...)))
+  elseif count > 2 then
+    error('wrong number of arguments', 2)
+  end
+  if not low or not high then
+    error("bad argument #1 to 'random' (number expected, got " .. type((...)) .. ')', 2)
+  end
+  low, high = floor(low), floor(high)
+  if low > high then
+    error("bad argument #" .. count .. " to 'random' (interval is empty)", 2)
+  end
+  return floor(r * (high - low + 1)) + low
+end
+
+-- redis
+
+local function plain_call(...)
+  -- Python takes no thousands of arguments at once.
+  local count = select('#', ...)
+  if count > SLICE then return dispatch_many({...}, count) end
+  return dispatch(...)
+end
+
+local function call(...)
+  local reply = plain_call(...)
+  if type(reply) == 'table' and rawget(reply, 'err') then error(reply, 0) end
+  return reply
+end
+
+local function failed(text)
+  error({err = 'ERR ' .. text}, 0)
+end
+
+local function error_reply(...)
+  local text = ...
+  if select('#', ...) ~= 1 or type(text) ~= 'string' then
+    return {err = 'ERR wrong number or type of arguments'}
+  end
+  if sub(text, 1, 1) == '-' then text = sub(text, 2) end
+  if not text:find(' ', 1, true) then text = 'ERR ' .. text end
+  return {err = text}
+end
+
+local function status_reply(...)
+  local text = ...
+  if select('#', ...) ~= 1 or type(text) ~= 'string' then
+    return {err = 'ERR wrong number or type of arguments'}
+  end
+  return {ok = text}
+end
+
+local redis = {
+  call = call,
+  error_reply = error_reply,
+  status_reply = status_reply,
+  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+  REDIS_VERSION = version, REDIS_VERSION_NUM = version_number,
+}
+
+-- Closures of Lua round what is Python: a script that looks at them finds functions.
+function redis.pcall(...)
+  return plain_call(...)
+end
+
+function redis.sha1hex(...)
+  if select('#', ...) ~= 1 then failed('wrong number of arguments') end
+  return sha1hex(tostring((...)))
+end
+
+function redis.log(level, ...)
+  if select('#', ...) < 1 then failed('redis.log() requires two arguments or more.') end
+  if type(level) ~= 'number' then failed('First argument must be a number (log level).') end
+  if level < 0 or level > 3 then failed('Invalid log level.') end
+  local words = {}
+  for n = 1, select('#', ...) do
+    local word = select(n, ...)
+    words[n] = (type(word) == 'string' or type(word) == 'number') and tostring(word) or ''
+  end
+  log(level, concat(words, ' '))
+end
+
+function redis.setresp(...)
+  if select('#', ...) ~= 1 then failed('redis.setresp() requires one argument.') end
+  local version = ...
+  if version ~= 2 and version ~= 3 then failed('RESP version must be 2 or 3.') end
+  set_protocol(version)
+end
+
+function redis.set_repl(...)
+  if select('#', ...) ~= 1 then failed('redis.set_repl() requires one argument.') end
+  local flags = tonumber((...))
+  if not flags or flags < 0 or flags > 3 then
+    failed('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
+  end
+end
+
+function redis.acl_check_cmd(...)
+  if select('#', ...) == 0 then
+    failed('Please specify at least one argument for this redis.acl_check_cmd() call')
+  end
+  local verdict = check_command(...)
+  if type(verdict) == 'table' then error(verdict, 0) end
+  return verdict
+end
+
+-- There is no debugger that a breakpoint could stop in, and effects are what is replicated anyway.
+function redis.breakpoint() return false end
+function redis.debug() end
+function redis.replicate_commands() return true end
+
+-- What scripts see
+
+local function shared(from, names)
+  local content = {}
+  for name in names:gmatch('%S+') do content[name] = from[name] end
+  return content
+end
+
+local seen_string = shared(string,
+  'byte char dump find format gfind gmatch gsub len lower match rep reverse sub upper')
+local seen_table = shared(table, 'concat foreach foreachi getn maxn')
+for name in ('insert remove setn sort'):gmatch('%S+') do
+  seen_table[name] = guarded(table[name])
+end
+local seen_math = shared(math, 'abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge'
+  .. ' ldexp log log10 max min mod modf pi pow rad sin sinh sqrt tan tanh')
+seen_math.random, seen_math.randomseed = random, seed_random
+
+-- ``next`` alone would find nothing in a read-only table, and in what is behind it too much: it can be
+-- written to.
+local function seen_pairs(t)
+  local content = hidden[t]
+  if not content then return pairs(t) end
+  local key, value
+  return function()
+    key, value = next(content, key)
+    return key, value
+  end
+end
+
+local globals = shared(real_globals, '_VERSION assert error gcinfo getmetatable ipairs'
+  .. ' next pcall rawequal rawget select tonumber tostring type unpack xpcall')
+globals.rawset, globals.setmetatable = guarded(rawset), guarded(setmetatable)
+globals.getfenv, globals.setfenv = get_environment, set_environment
+globals.load, globals.loadstring = load_pieces, load_text
+globals.collectgarbage, globals.pairs = collect, seen_pairs
+globals.string, globals.table = readonly(seen_string), readonly(seen_table)
+globals.math, globals.redis = readonly(seen_math), readonly(redis)
+globals.os = readonly({clock = os.clock})
+globals.coroutine = readonly({
+  create = create, wrap = wrap, resume = coroutine_resume, status = coroutine_status,
+  running = coroutine_running, yield = coroutine.yield,
+})
+for name, library in pairs(libraries) do
+  globals[name] = readonly(library)
+end
+
+-- What a string's methods are found in, which all scripts share.
+local string_meta = getmetatable('')
+string_meta.__index, string_meta.__metatable = seen_string, false
+
+local undeclared = {
+  __index = function(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+}
+setmetatable(globals, undeclared)
+local globals_meta = {__index = globals}
+
+-- The globals of a run, in front of ``names``, a table that this becomes the owner of.
+local function new_environment(names, meta)
+  local env = readonly(setmetatable(names, meta))
+  names._G = env
+  return env
+end
+
+-- Running
+
+-- As it stands where an error is raised: a table with ``err``, and where it was.
+local function handler(raised)
+  is_over = true
+  -- The script's own line, not that of C or of this file. After a tail call it is not known.
+  local level, info = 2, nil
+  repeat
+    info = getinfo(level, 'Sl')
+    level = level + 1
+  until not info or (sub(info.source, 1, 9) ~= '=dscache/' and info.what ~= 'C' and info.what ~= 'tail')
+  if type(raised) ~= 'table' then raised = {err = 'ERR ' .. tostring(raised)} end
+  if type(rawget(raised, 'err')) ~= 'string' then
+    raised = {err = 'ERR a script raised a table that is no error'}
+  end
+  if info and not hidden[raised] then
+    rawset(raised, 'source', info.source)
+    rawset(raised, 'line', info.currentline)
+  end
+  return raised
+end
+
+local function run_in(env, body)
+  environment = env
+  is_over = false
+  sethook(hook, '', TICK)
+  local ok, result = xpcall(function()
+    local value = body()
+    is_over = true
+    return value
+  end, handler)
+  sethook()
+  environment = nil
+  if not ok and type(result) ~= 'table' then
+    -- Memory ran out, or the handler itself failed.
+    result = {err = 'ERR ' .. tostring(result)}
+  end
+  return ok, result
+end
+
+local function run_script(f, keys, args)
+  local env = new_environment({KEYS = keys, ARGV = args}, globals_meta)
+  setfenv(f, env)
+  return run_in(env, f)
+end
+
+-- Functions
+
+local function flags_of(list)
+  local flags = {}
+  for n, flag in next, list do
+    if type(flag) ~= 'string' then return nil end
+    flags[#flags + 1] = flag
+  end
+  return flags
+end
+
+-- The arguments of register_function, passed on to ``register``: what is wrong with them, or nil.
+local function read_named(register, named)
+  local name, callback, description, flags
+  for key, value in next, named do
+    if type(key) ~= 'string' then
+      return 'named argument key given to redis.register_function is not a string'
+    end
+    key = key:lower()
+    if key == 'function_name' then
+      if type(value) ~= 'string' and type(value) ~= 'number' then
+        return 'function_name argument given to redis.register_function must be a string'
+      end
+      name = tostring(value)
+    elseif key == 'description' then
+      if type(value) ~= 'string' then
+        return 'description argument given to redis.register_function must be a string'
+      end
+      description = value
+    elseif key == 'callback' then
+      if type(value) ~= 'function' then
+        return 'callback argument given to redis.register_function must be a function'
+      end
+      callback = value
+    elseif key == 'flags' then
+      if type(value) ~= 'table' then
+        return 'flags argument to redis.register_function must be a table representing function flags'
+      end
+      flags = flags_of(value)
+      if not flags then return 'unknown flag given' end
+    else
+      return 'unknown argument given to redis.register_function'
+    end
+  end
+  if not name then return 'redis.register_function must get a function name argument' end
+  if not callback then return 'redis.register_function must get a callback argument' end
+  return register(name, callback, description, unpack(flags or {}))
+end
+
+local is_loading = false
+
+local function read_function(register, ...)
+  if not is_loading then
+    return 'redis.register_function can only be called on FUNCTION LOAD command'
+  end
+  local count = select('#', ...)
+  local name, callback = ...
+  if count < 1 or count > 2 then
+    return 'wrong number of arguments to redis.register_function'
+  elseif count == 2 then
+    if type(name) ~= 'string' and type(name) ~= 'number' then
+      return 'first argument to redis.register_function must be a string'
+    end
+    if type(callback) ~= 'function' then
+      return 'second argument to redis.register_function must be a function'
+    end
+    return register(tostring(name), callback, nil)
+  elseif type(name) ~= 'table' then
+    return 'calling redis.register_function with a single argument is only applicable to Lua table'
+      .. ' (representing named arguments).'
+  end
+  return read_named(register, name)
+end
+
+local function load_library(source, name, register)
+  local seen = setmetatable({
+    register_function = function(...)
+      local failure = read_function(register, ...)
+      if failure then error({err = 'ERR ' .. failure}, 0) end
+    end,
+    log = redis.log,
+    LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+    REDIS_VERSION = version, REDIS_VERSION_NUM = version_number,
+  }, undeclared)
+  -- While it is loaded it finds that and nothing else, not even Lua's own functions; as in Redis.
+  local names = {redis = readonly(seen)}
+  local env = new_environment(names, undeclared)
+  local f, message = compile(source, name, env)
+  if not f then return nil, message end
+  is_loading = true
+  local ok, result = run_in(env, f)
+  is_loading = false
+  -- What it has registered finds everything.
+  names.redis = nil
+  setmetatable(names, globals_meta)
+  return ok, result
+end
+
+local function run_function(f, keys, args)
+  local env = new_environment({}, globals_meta)
+  return run_in(env, function() return f(keys, args) end)
+end
+
+-- What a table says as a reply: its kind, what that needs, and for an array the length and the first
+-- items; the rest is asked for in slices.
+
+local function shape(t)
+  if type(t) ~= 'table' then return nil end
+  local field = rawget(t, 'err')
+  if type(field) == 'string' then return 'err', field end
+  field = rawget(t, 'ok')
+  if type(field) == 'string' then return 'ok', field end
+  field = rawget(t, 'double')
+  if type(field) == 'number' then return 'double', field end
+  for _, kind in ipairs({'map', 'set'}) do
+    field = rawget(t, kind)
+    if type(field) == 'table' then
+      local items = {}
+      for key, value in next, field do
+        items[#items + 1] = key
+        if kind == 'map' then items[#items + 1] = value end
+      end
+      return kind, #items, items, unpack(items, 1, #items < SLICE and #items or SLICE)
+    end
+  end
+  field = rawget(t, 'big_number')
+  if type(field) == 'string' then return 'big_number', field end
+  field = rawget(t, 'verbatim_string')
+  if type(field) == 'table' then
+    local text, form = rawget(field, 'string'), rawget(field, 'format')
+    if type(text) == 'string' and type(form) == 'string' then return 'verbatim', text, form end
+  end
+  local count = 0
+  while rawget(t, count + 1) ~= nil do count = count + 1 end
+  return 'array', count, t, unpack(t, 1, count < SLICE and count or SLICE)
+end
+
+local function slice(t, first, last)
+  return unpack(t, first, last)
+end
+
+local function field_of(t, name)
+  return rawget(t, name)
+end
+
+for _, name in ipairs({'debug', 'dofile', 'io', 'loadfile', 'module', 'os', 'package', 'print', 'python',
+    'require'}) do
+  real_globals[name] = nil
+end
+
+return compile, run_script, load_library, run_function, shape, slice, field_of, collectgarbage
