@@ -504,12 +504,15 @@ def test_a_library_has_settings_of_its_own(scripts: Scripts) -> None:
 
 
 # Empty arrays come back as empty objects, and a table cannot hold null: it is another value there.
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**14) + 1, 10**14 - 1) | st.text(),
-    lambda inner: (
-        st.lists(inner, min_size=1) | st.dictionaries(st.text(min_size=1), inner, max_size=5)
-    ),
-    max_leaves=30,
+# (Two levels: 5000 examples of st.recursive took longer than a test may.)
+_leaves = st.none() | st.booleans() | st.integers(-(10**14) + 1, 10**14 - 1) | st.text(max_size=10)
+_small = st.lists(_leaves, min_size=1, max_size=4) | st.dictionaries(
+    st.text(min_size=1, max_size=5), _leaves, max_size=4
+)
+_json = (
+    _leaves
+    | st.lists(_leaves | _small, min_size=1, max_size=4)
+    | st.dictionaries(st.text(min_size=1, max_size=5), _leaves | _small, max_size=4)
 )
 
 

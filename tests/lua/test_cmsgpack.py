@@ -220,15 +220,19 @@ def test_packed_values_are_read(scripts: Scripts, expression: str, shown: str) -
     assert scripts.show(expression) == shown
 
 
-_values = st.recursive(
+_leaves = (
     st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False).filter(lambda number: not number.is_integer())
-    | st.binary(max_size=300),
-    lambda inner: (
-        st.lists(inner, max_size=20) | st.dictionaries(st.binary(min_size=1), inner, min_size=1)
-    ),
-    max_leaves=30,
+    | st.binary(max_size=300)
+)
+_small = st.lists(_leaves, max_size=20) | st.dictionaries(
+    st.binary(min_size=1, max_size=5), _leaves, min_size=1, max_size=4
+)
+_values = (
+    _leaves
+    | st.lists(_leaves | _small, max_size=4)
+    | st.dictionaries(st.binary(min_size=1, max_size=5), _leaves | _small, min_size=1, max_size=4)
 )
 
 
