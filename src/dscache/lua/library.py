@@ -5,8 +5,8 @@ would have been the alternative. They were measured (the figures stand in the mo
 were clearly quicker at one of them, unpacking MessagePack. What decides:
 
 - A script must not hold a Python object, and a function that hides one costs 1.8 µs a call, not 1.1.
-- Under a memory limit an allocation that fails within a Python function jumps over Python's frames.
-  What is Lua fails as all Lua does.
+- Under a memory limit an allocation that fails while lupa hands a Python function's result to Lua jumps
+  over lupa's frames, and the process hangs (seen with lupa 2.8). What is Lua fails as all Lua does.
 - An error must carry the line of the script; Python cannot know it.
 
 ``load`` must run before the sandbox takes ``debug``, ``newproxy``, ``setfenv`` and the like away. The
