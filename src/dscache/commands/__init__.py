@@ -38,6 +38,7 @@ from dscache.commands import (
     streams,
     strings,
     substrings,
+    tracking,
     transactions,
     waiting,
 )
@@ -76,6 +77,7 @@ def all_registries() -> list[Registry]:
         transactions.registry,
         connection.registry,
         client.registry,
+        tracking.registry,
         config.registry,
         introspection.registry,
         info.registry,

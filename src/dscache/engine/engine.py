@@ -60,6 +60,7 @@ from dscache.engine.scanning import Scanner
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
+from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
 from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
@@ -141,6 +142,8 @@ class Engine:
         self.notifier: Final[Notifier] = Notifier(self.core, self.pubsub)
         self.counters: Final[ServerCounters] = ServerCounters()
         self.sessions: Final[dict[int, Session]] = {}
+        self.tracking: Final[Tracking] = Tracking(self.core, self.sessions, want_turn)
+        self.core.tracking = self.tracking
         self._next_session = 1
         #: Client buffers' total bytes, for the memory bound; the server knows.
         self.buffers_bytes: Callable[[], int] = _none
@@ -193,6 +196,7 @@ class Engine:
         self.sessions.pop(session.number, None)
         self.monitors.remove(session)
         self.pubsub.leave(session)
+        self.tracking.stop(session)
         end_transaction(self.core, session)
         self.room.leave(session)
 
@@ -248,6 +252,8 @@ class Engine:
                 # As in Redis: who cannot even be understood has ended his transaction all the same.
                 end_transaction(self.core, session)
                 text = b"EXECABORT Transaction discarded because of: " + text.removeprefix(b"ERR ")
+        if session.tracked is not None:
+            session.tracked.request_ended(session, command)
         self._count_error(text)
         return ErrorReply(text)
 
@@ -261,6 +267,9 @@ class Engine:
         session.is_running = True
         session.last_command = command
         session.last_active = started
+        is_tracked = session.tracked is not None
+        if is_tracked:
+            self.tracking.running = session
         stats = core.stats
         hits = stats.cache_hits
         keyspace_hits = stats.keyspace_hits
@@ -279,6 +288,7 @@ class Engine:
             stats.keyspace_misses = keyspace_misses
             if core.lookup_events:
                 core.tell_lookup_events(runs_again=True)
+            self.tracking.running = None
             session.reply_sent()
             self._want_turn()
             return self.room.suspend(session, command, args, fault, self.pacer)
@@ -288,6 +298,8 @@ class Engine:
             reply = self._abort_transaction(session, command, reply)
         if core.lookup_events:
             core.tell_lookup_events(runs_again=False)
+        if is_tracked:
+            self.tracking.command_ended(session, command, args)
         self.account(session, command, args, started)
         if self.pacer.is_pressed():
             self.pacer.relieve()
@@ -410,6 +422,7 @@ class Engine:
         self._show_spaces()
         self.flusher.catalog_changed([])
         spaces_changed(core, may_exist=True)
+        self.tracking.everything_changed()
         self.blocking.signal_database(one)
         self.blocking.signal_database(other)
 
@@ -471,6 +484,9 @@ class Engine:
             more = self.expiry.work() or more
         if self.field_expiry.has_work and not self.pacer.writers_wait:
             more = self.field_expiry.work() or more
+        # Behind all that changes keys.
+        if self.tracking.has_work:
+            more = self.tracking.work() or more
         more = self.residency.reap(_SLICE_SECONDS, self.flusher.encoding) or more
         if self.pacer.is_pressed():
             self.pacer.relieve()
@@ -498,8 +514,9 @@ class Engine:
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        memory.tick(self.store.memory_bytes(), self.buffers_bytes())
-        used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.buffers_bytes
+        clients_bytes = self.buffers_bytes() + self.tracking.used_bytes()
+        memory.tick(self.store.memory_bytes(), clients_bytes)
+        used_bytes = self.residency.used_bytes() + memory.store_bytes + clients_bytes
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
         self.pacer.set_limit(memory.entries_limit())
         self.residency.tick(core.now_ms)
@@ -529,6 +546,11 @@ class Engine:
         self.room.end_pause()
 
     # Settings that CONFIG SET changes at once
+
+    def set_tracking_limit(self, max_keys: int) -> None:
+        """Change how many keys tracking may remember; 0 is no limit."""
+        self.tracking.max_keys = max_keys
+        self._want_turn()
 
     def set_maxmemory(self, maxmemory: int) -> None:
         """Change the memory bound."""

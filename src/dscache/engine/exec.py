@@ -74,6 +74,8 @@ def _run_queued(engine: Engine, session: Session, command: Command, args: list[b
         reply = _run_blocking(engine, session, command, args)
     except Exception as error:
         reply = engine.failure(command, error)
+    if session.tracked is not None:
+        engine.tracking.remember(session, session.tracked, command, args)
     engine.account(session, command, args, started)
     return reply
 
