@@ -285,6 +285,25 @@ def test_optout_remembers_all_but_what_caching_no_precedes(driver: Driver) -> No
     assert client.told() == [[b"a"], [b"d"], [b"f"]]
 
 
+def test_a_transaction_may_turn_tracking_on_and_off(driver: Driver) -> None:
+    client = Client(driver)
+    client("MULTI")
+    client("CLIENT", "TRACKING", "ON", "OPTOUT")
+    client("GET", "a")
+    client("CLIENT", "CACHING", "NO")
+    client("EXEC")
+    client("GET", "b")
+    driver.run("MSET", "a", 1, "b", 1)
+    assert client.told() == [[b"a"], [b"b"]]
+    client("GET", "a")
+    client("MULTI")
+    client("CLIENT", "TRACKING", "OFF")
+    client("SET", "a", 2)
+    client("EXEC")
+    assert client.told() == []
+    assert driver.engine.tracking.running is None
+
+
 def test_caching_is_over_when_the_command_that_it_precedes_ends_without_finding_anything(
     driver: Driver,
 ) -> None:

@@ -298,7 +298,8 @@ class Engine:
             reply = self._abort_transaction(session, command, reply)
         if core.lookup_events:
             core.tell_lookup_events(runs_again=False)
-        if is_tracked:
+        # It may have begun or ended by this very command.
+        if is_tracked or session.tracked is not None:
             self.tracking.command_ended(session, command, args)
         self.account(session, command, args, started)
         if self.pacer.is_pressed():
