@@ -102,6 +102,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "client-output-buffer-limit": (
             "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
         ),
+        "tracking-table-max-keys": "1000000",
         "hash-max-listpack-entries": "128",
         "hash-max-listpack-value": "64",
         "list-max-listpack-size": "-2",

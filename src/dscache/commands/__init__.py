@@ -40,6 +40,7 @@ from dscache.commands import (
     streams,
     strings,
     substrings,
+    tracking,
     transactions,
     waiting,
 )
@@ -80,6 +81,7 @@ def all_registries() -> list[Registry]:
         functions.registry,
         connection.registry,
         client.registry,
+        tracking.registry,
         config.registry,
         introspection.registry,
         info.registry,

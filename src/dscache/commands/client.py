@@ -123,7 +123,7 @@ def _line(session: Session, caller: Session, args: list[bytes]) -> bytes:
         f" rbs=0 rbp=0 obl=0 oll={1 if output_bytes else 0} omem={output_bytes}"
         f" tot-mem={query_bytes + output_bytes + args_bytes + queued_bytes}"
         f" events={events} cmd={'NULL' if command is None else command.name}"
-        f" user={session.user} redir=-1 resp={session.resp}"
+        f" user={session.user} redir={redirection(session)} resp={session.resp}"
         f" lib-name={session.library_name.decode()} lib-ver={session.library_version.decode()}"
         f" wait={_waits_for(session, caller)}\n"
     )
@@ -145,6 +145,7 @@ def _flags(session: Session, caller: Session) -> str:
         letters += "x"
     if session.wait is not None and session is not caller:
         letters += "b"
+    letters += _tracking_letters(session)
     if session.watched_key_changed:
         letters += "d"
     if session.is_closing:
@@ -156,6 +157,18 @@ def _flags(session: Session, caller: Session) -> str:
     if session.no_touch:
         letters += "T"
     return letters or "N"
+
+
+def _tracking_letters(session: Session) -> str:
+    tracked = session.tracked
+    if tracked is None:
+        return ""
+    return "t" + ("R" if tracked.is_broken else "") + ("B" if tracked.is_broadcast else "")
+
+
+def redirection(session: Session) -> int:
+    """The CLIENT ID of who is told what ``session`` tracks; 0: itself; -1: it tracks nothing."""
+    return -1 if session.tracked is None else session.tracked.redirect
 
 
 def _waits_for(session: Session, caller: Session) -> str:

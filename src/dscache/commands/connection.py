@@ -166,6 +166,7 @@ def reset(session: Session, args: list[bytes]) -> object:
     engine = session.engine
     engine.monitors.remove(session)
     engine.pubsub.leave(session)
+    engine.tracking.stop(session)
     end_transaction(engine.core, session)
     session.keyspace = engine.keyspaces[0]
     session.resp = 2

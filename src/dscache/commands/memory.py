@@ -86,6 +86,7 @@ def memory_stats(session: Session, args: list[bytes]) -> object:
         b"total.allocated": used,
         b"startup.allocated": engine.memory.baseline_bytes,
         b"clients.normal": engine.buffers_bytes(),
+        b"tracking": engine.tracking.used_bytes(),
         b"store.memory": engine.store.memory_bytes(),
         b"epoch.saving": int(residency.saving_bytes),
         b"negative.cache": residency.absent.size_bytes,

@@ -45,7 +45,9 @@ def flushdb(session: Session, args: list[bytes]) -> object:
     freed in the background.
     """
     _check_flush_arguments(args)
-    session.engine.flush_database(session.keyspace.index)
+    engine = session.engine
+    engine.tracking.everything_changed()
+    engine.flush_database(session.keyspace.index)
     return OK
 
 
@@ -66,6 +68,7 @@ def flushall(session: Session, args: list[bytes]) -> object:
     """
     _check_flush_arguments(args)
     engine = session.engine
+    engine.tracking.everything_changed()
     for keyspace in engine.keyspaces:
         engine.flush_database(keyspace.index)
     return OK

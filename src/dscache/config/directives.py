@@ -284,6 +284,16 @@ class Directives:
         " for the given number of seconds. 0: no limit. A line changes only the class of clients"
         " that it names.",
     )
+    tracking_table_max_keys = Integer(
+        "tracking-table-max-keys",
+        default=1_000_000,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=CLIENTS,
+        doc="How many keys the server remembers for clients that cache what they have read (CLIENT"
+        " TRACKING). When there are more, the readers of some are told that these have changed. The"
+        " table takes about 150 bytes for a key, of maxmemory. 0: no limit.",
+    )
 
     hash_max_listpack_entries = Integer(
         "hash-max-listpack-entries",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dscache.cache.wait import Wait
     from dscache.engine.blocking import Blocking
     from dscache.engine.session import Session
+    from dscache.engine.tracking import Tracking
 
 #: Told of every change: (database, event, key). Keyspace notifications are one.
 Listener = Callable[[int, bytes, bytes], None]
@@ -33,7 +34,8 @@ Listener = Callable[[int, bytes, bytes], None]
 #: The event of a lookup for reading that finds nothing.
 KEY_MISS: Final = b"keymiss"
 
-_EXPIRIES: Final = (b"expired", b"hexpired")
+#: The events of what the server does by itself.
+EXPIRIES: Final = (b"expired", b"hexpired")
 
 
 class Stats:
@@ -99,11 +101,14 @@ class Core:
         self.lookup_events: list[tuple[int, bytes, bytes]] = []
         #: Clients that wait for keys to change; the engine's, which is there before any command.
         self.blocking: Blocking | None = None
+        #: Some client is tracked: changes must be told to ``tracking``, which is the engine's, too.
+        self.is_tracking: bool = False
+        self.tracking: Tracking | None = None
 
     def tell(self, database: int, event: bytes, key: bytes) -> None:
         """Tell the listeners of an event; those of lookups before it come first."""
         if self.lookup_events:
-            if event in _EXPIRIES or self.lookup_events[-1] == (database, b"hexpired", key):
+            if event in EXPIRIES or self.lookup_events[-1] == (database, b"hexpired", key):
                 # Lookups expire keys and fields (and delete hashes that have lost their last): the
                 # command may still be run again.
                 self.lookup_events.append((database, event, key))

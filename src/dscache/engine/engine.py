@@ -63,6 +63,7 @@ from dscache.engine.scripting import Scripts
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
+from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
 from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
@@ -144,6 +145,8 @@ class Engine:
         self.notifier: Final[Notifier] = Notifier(self.core, self.pubsub)
         self.counters: Final[ServerCounters] = ServerCounters()
         self.sessions: Final[dict[int, Session]] = {}
+        self.tracking: Final[Tracking] = Tracking(self.core, self.sessions, want_turn)
+        self.core.tracking = self.tracking
         self._next_session = 1
         #: Client buffers' total bytes, for the memory bound; the server knows.
         self.buffers_bytes: Callable[[], int] = _none
@@ -200,6 +203,7 @@ class Engine:
         self.sessions.pop(session.number, None)
         self.monitors.remove(session)
         self.pubsub.leave(session)
+        self.tracking.stop(session)
         end_transaction(self.core, session)
         self.room.leave(session)
 
@@ -257,6 +261,8 @@ class Engine:
                 # As in Redis: who cannot even be understood has ended his transaction all the same.
                 end_transaction(self.core, session)
                 text = b"EXECABORT Transaction discarded because of: " + text.removeprefix(b"ERR ")
+        if session.tracked is not None:
+            session.tracked.request_ended(session, command)
         self._count_error(text)
         return ErrorReply(text)
 
@@ -270,6 +276,9 @@ class Engine:
         session.is_running = True
         session.last_command = command
         session.last_active = started
+        is_tracked = session.tracked is not None
+        if is_tracked:
+            self.tracking.running = session
         stats = core.stats
         hits = stats.cache_hits
         keyspace_hits = stats.keyspace_hits
@@ -288,6 +297,7 @@ class Engine:
             stats.keyspace_misses = keyspace_misses
             if core.lookup_events:
                 core.tell_lookup_events(runs_again=True)
+            self.tracking.running = None
             session.reply_sent()
             self._want_turn()
             return self.room.suspend(session, command, args, fault, self.pacer)
@@ -297,6 +307,9 @@ class Engine:
             reply = self._abort_transaction(session, command, reply)
         if core.lookup_events:
             core.tell_lookup_events(runs_again=False)
+        # It may have begun or ended by this very command.
+        if is_tracked or session.tracked is not None:
+            self.tracking.command_ended(session, command, args)
         self.account(session, command, args, started)
         if self.is_busy:
             # Inside a script: no epoch is cut, and nobody else's command runs.
@@ -426,6 +439,7 @@ class Engine:
         self._show_spaces()
         self.flusher.catalog_changed([])
         spaces_changed(core, may_exist=True)
+        self.tracking.everything_changed()
         self.blocking.signal_database(one)
         self.blocking.signal_database(other)
 
@@ -487,6 +501,9 @@ class Engine:
             more = self.expiry.work() or more
         if self.field_expiry.has_work and not self.pacer.writers_wait:
             more = self.field_expiry.work() or more
+        # Behind all that changes keys.
+        if self.tracking.has_work:
+            more = self.tracking.work() or more
         more = self.residency.reap(_SLICE_SECONDS, self.flusher.encoding) or more
         if self.pacer.is_pressed():
             self.pacer.relieve()
@@ -514,9 +531,9 @@ class Engine:
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        others = self.buffers_bytes() + self.scripts.memory_bytes
+        others = self.buffers_bytes() + self.scripts.memory_bytes + self.tracking.used_bytes()
         memory.tick(self.store.memory_bytes(), others)
-        used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.buffers_bytes
+        used_bytes = self.residency.used_bytes() + memory.store_bytes + others
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
         self.pacer.set_limit(memory.entries_limit())
         self.residency.tick(core.now_ms)
@@ -546,6 +563,11 @@ class Engine:
         self.room.end_pause()
 
     # Settings that CONFIG SET changes at once
+
+    def set_tracking_limit(self, max_keys: int) -> None:
+        """Change how many keys tracking may remember; 0 is no limit."""
+        self.tracking.max_keys = max_keys
+        self._want_turn()
 
     def set_maxmemory(self, maxmemory: int) -> None:
         """Change the memory bound."""

@@ -68,5 +68,7 @@ def _run_queued(engine: Engine, session: Session, command: Command, args: list[b
         reply = run_inner(engine, session, command, args)
     except Exception as error:
         reply = engine.failure(command, error)
+    if session.tracked is not None:
+        engine.tracking.remember(session, session.tracked, command, args)
     engine.account(session, command, args, started)
     return reply

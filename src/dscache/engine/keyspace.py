@@ -23,7 +23,7 @@ from dscache.cache.entry import (
     Entry,
 )
 from dscache.cache.space import Space
-from dscache.engine.core import KEY_MISS, Core
+from dscache.engine.core import EXPIRIES, KEY_MISS, Core
 from dscache.engine.waiting import KeysFault, SettleFault, Wanted
 from dscache.store.layout import expiry_key, field_generation
 from dscache.values.base import Apart, Value, type_code_of
@@ -321,6 +321,8 @@ class Keyspace:
         core = self._core
         if core.watchers:
             self._touch_watchers(entry.key)
+        if core.is_tracking:
+            self._tell_tracking(entry.key, event)
         blocking = core.blocking
         if blocking is not None and blocking.any:
             blocking.signal(self.index, entry.key)
@@ -342,6 +344,11 @@ class Keyspace:
     def _touch_watchers(self, key: bytes) -> None:
         for session in self._core.watchers.get((self.space.generation, key), ()):
             session.watched_key_changed = True
+
+    def _tell_tracking(self, key: bytes, event: bytes) -> None:
+        tracking = self._core.tracking
+        assert tracking is not None, "nobody is tracked without it"
+        tracking.key_changed(key, event in EXPIRIES)
 
     # Expiry
 

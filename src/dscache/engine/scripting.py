@@ -334,6 +334,9 @@ class Scripts:
             reply = engine.failure(command, error)
         if not command.flags & READONLY:
             run.cannot_restart = True
+        tracked = run.session.tracked
+        if tracked is not None:
+            engine.tracking.remember(run.session, tracked, command, words)
         engine.account(caller, command, words, started)
         if engine.pacer.is_pressed():
             # What is clean and not declared may go; an epoch is not cut inside a script.
@@ -378,14 +381,14 @@ class Scripts:
 
     def _serve_meanwhile(self) -> None:
         """Let the server serve clients; what they call must not show in the script's own moment."""
-        core = self._engine.core
-        now_ms, no_touch = core.now_ms, core.no_touch
+        core, tracking = self._engine.core, self._engine.tracking
+        now_ms, no_touch, tracked = core.now_ms, core.no_touch, tracking.running
         moment = core.wait, core.is_inner, core.must_not_fault
         core.is_inner, core.must_not_fault = False, True
         try:
             self.serve_meanwhile()
         finally:
-            core.now_ms, core.no_touch = now_ms, no_touch
+            core.now_ms, core.no_touch, tracking.running = now_ms, no_touch, tracked
             core.wait, core.is_inner, core.must_not_fault = moment
 
     # From outside

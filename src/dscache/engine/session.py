@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dscache.engine.command import Command
     from dscache.engine.engine import Engine
     from dscache.engine.keyspace import Keyspace
+    from dscache.engine.tracking import Tracked
 
 Deliver = Callable[[object], None]
 
@@ -87,6 +88,8 @@ class Session:
         self.is_monitor = False
         #: Subscribed to anything; the engine's PubSub knows to what.
         self.is_subscriber = False
+        #: CLIENT TRACKING; None if it is off. Changed by the engine's Tracking only.
+        self.tracked: Tracked | None = None
         #: The owner's way to send what no request asked for: messages, and the lines of MONITOR.
         self.push: Deliver = _nowhere
         #: A command of this session has begun to run and the owner has not got its reply.

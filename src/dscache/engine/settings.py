@@ -28,6 +28,7 @@ def apply_settings(engine: Engine) -> None:
     _apply_slowlog(engine, config)
     _apply_latency(engine, config)
     _apply_notifications(engine, config)
+    _apply_tracking(engine, config)
     config.on_change(("cache-flush-delay",), lambda changed: _apply_flushing(engine, changed))
     config.on_change(("active-expire-effort",), lambda changed: _apply_expiry(engine, changed))
     config.on_change(
@@ -41,6 +42,7 @@ def apply_settings(engine: Engine) -> None:
     config.on_change(
         ("notify-keyspace-events",), lambda changed: _apply_notifications(engine, changed)
     )
+    config.on_change(("tracking-table-max-keys",), lambda changed: _apply_tracking(engine, changed))
     config.on_change(("cache-policy",), lambda changed: _apply_policy(engine, changed))
     config.on_change(
         ("lfu-log-factor", "lfu-decay-time"),
@@ -73,6 +75,10 @@ def _apply_latency(engine: Engine, config: Config) -> None:
 
 def _apply_notifications(engine: Engine, config: Config) -> None:
     engine.set_notifications(config.notify_keyspace_events)
+
+
+def _apply_tracking(engine: Engine, config: Config) -> None:
+    engine.set_tracking_limit(config.tracking_table_max_keys)
 
 
 def _apply_policy(engine: Engine, config: Config) -> None:

@@ -356,6 +356,8 @@ class WaitingRoom:
         """The command of ``wait`` has its reply."""
         session = wait.session
         session.wait = None
+        if session.tracked is not None:
+            session.tracked.request_ended(session, wait.command)
         if wait.reason == FOR_KEYS:
             seconds = time.perf_counter() - wait.since
             self._latency.note("load", self._core.clock.time(), seconds)

@@ -212,12 +212,19 @@ class ReplyWriter:
             self.write(item)
 
 
-def encoded_message(items: list[bytes]) -> Message:
-    """A push of ``items`` that any number of writers may write. O(bytes)."""
-    parts = [b"%d\r\n" % len(items)]
+def encoded_message(items: list[bytes], array: list[bytes] | None = None) -> Message:
+    """A push of ``items`` that any number of writers may write; ``array`` is its last item. O(bytes)."""
+    if array is None:
+        return Message(items, b"%d\r\n%b" % (len(items), _bulks(items)))
+    head = b"%d\r\n%b*%d\r\n" % (len(items) + 1, _bulks(items), len(array))
+    return Message(items + array, head + _bulks(array))
+
+
+def _bulks(items: list[bytes]) -> bytes:
+    parts: list[bytes] = []
     for item in items:
         parts += (b"$%d\r\n" % len(item), item, b"\r\n")
-    return Message(items, b"".join(parts))
+    return b"".join(parts)
 
 
 def format_double(value: float) -> bytes:

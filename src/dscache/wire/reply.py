@@ -112,6 +112,7 @@ class Message:
     """A push for many clients: encoded once (``encoder.encoded_message``), whoever gets it."""
 
     def __init__(self, items: list[bytes], encoded: bytes) -> None:
+        #: The strings that it consists of, those of an array at its end among them.
         self.items: Final = items
         #: All but the first byte, in which RESP2 and RESP3 differ.
         self.encoded: Final = encoded

@@ -126,6 +126,24 @@ STATS: Final = Section(
             lambda engine: 0,
         ),
         Figure(
+            "tracking_total_keys",
+            GAUGE,
+            "Keys in the invalidation table of client-side caching: tracked clients have read them.",
+            lambda engine: engine.tracking.keys,
+        ),
+        Figure(
+            "tracking_total_items",
+            GAUGE,
+            "Readers of all these keys, those that have left meanwhile included.",
+            lambda engine: int(engine.tracking.items),
+        ),
+        Figure(
+            "tracking_total_prefixes",
+            GAUGE,
+            "Prefixes that clients have named in the broadcasting mode.",
+            lambda engine: engine.tracking.prefixes,
+        ),
+        Figure(
             "unexpected_error_replies",
             COUNTER,
             "Commands that failed because of a defect of the server; its log has the details.",

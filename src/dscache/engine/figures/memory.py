@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def used_bytes(engine: Engine) -> int:
-    """All that counts against maxmemory: entries and the epoch, the store, clients' buffers."""
-    return engine.residency.used_bytes() + engine.store.memory_bytes() + engine.buffers_bytes()
+    """All that counts against maxmemory: entries and the epoch, the store, what clients take."""
+    return engine.residency.used_bytes() + engine.store.memory_bytes() + _clients_bytes(engine)
+
+
+def _clients_bytes(engine: Engine) -> int:
+    return engine.buffers_bytes() + engine.tracking.used_bytes()
 
 
 def peak_bytes(engine: Engine) -> int:
@@ -30,7 +34,7 @@ def overhead_bytes(engine: Engine) -> int:
     entries = int(residency.resident) * ENTRY_BYTES
     policy = int(residency.policy.overhead_bytes())
     absent = residency.absent.size_bytes
-    return entries + policy + absent + engine.store.memory_bytes() + engine.buffers_bytes()
+    return entries + policy + absent + engine.store.memory_bytes() + _clients_bytes(engine)
 
 
 def dataset_bytes(engine: Engine) -> int:
@@ -69,7 +73,7 @@ MEMORY: Final = Section(
             "used_memory",
             GAUGE,
             "All that counts against maxmemory: entries, the epoch that is being saved, the negative"
-            " cache, the policy's notes, the store's caches, the clients' buffers.",
+            " cache, the policy's notes, the store's caches, the clients' buffers, the table of tracking.",
             used_bytes,
         ),
         Figure(
@@ -214,6 +218,12 @@ MEMORY: Final = Section(
             GAUGE,
             "Query and output buffers of all clients.",
             lambda engine: engine.buffers_bytes(),
+        ),
+        Figure(
+            "mem_tracking",
+            GAUGE,
+            "The invalidation table of client-side caching, about.",
+            lambda engine: engine.tracking.used_bytes(),
         ),
         Figure(
             "mem_entries",

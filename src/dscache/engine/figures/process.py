@@ -191,6 +191,12 @@ CLIENTS: Final = Section(
             lambda engine: engine.blocking.keys_even_if_gone,
         ),
         Figure(
+            "tracking_clients",
+            GAUGE,
+            "Clients that are told of changes (CLIENT TRACKING).",
+            lambda engine: engine.tracking.clients,
+        ),
+        Figure(
             "pubsub_clients",
             GAUGE,
             "Clients that are subscribed to a channel, pattern or shard channel.",
