@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dscache.commands import (
+    acl,
     bitmaps,
     blocking_lists,
     blocking_sorted_sets,
@@ -76,6 +77,7 @@ def all_registries() -> list[Registry]:
         transactions.registry,
         connection.registry,
         client.registry,
+        acl.registry,
         config.registry,
         introspection.registry,
         info.registry,

@@ -306,6 +306,21 @@ def _read_fields(session: Session, key: bytes, steps: list[_Step]) -> list[objec
     return [step.field.read(string, step.offset) for step in steps]
 
 
+def _access_of_bitfield(args: list[bytes]) -> list[str]:
+    """As Redis, which looks at the words where an operation may begin."""
+    place = 2
+    while place < len(args):
+        verb = args[place].upper()
+        left = len(args) - place - 1
+        if verb == b"GET" and left >= 2:
+            place += 3
+        elif verb == b"OVERFLOW" and left >= 1:
+            place += 2
+        else:
+            return ["RW", "ACCESS", "UPDATE"]
+    return ["RO", "ACCESS"]
+
+
 @registry.command(
     "BITFIELD key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>]"
     " <SET encoding offset value:integer | INCRBY encoding offset increment>> [...]]",
@@ -315,6 +330,7 @@ def _read_fields(session: Session, key: bytes, steps: list[_Step]) -> list[objec
         KeySpec(
             1,
             access="RW UPDATE ACCESS VARIABLE_FLAGS",
+            access_chooser=_access_of_bitfield,
             notes="Only SET and INCRBY change the string",
         )
     ],

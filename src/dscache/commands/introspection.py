@@ -167,26 +167,18 @@ def _keys_of(session: Session, called: list[bytes]) -> list[tuple[list[str], lis
     command = session.engine.table.find(called)
     if command is None:
         raise CommandError(b"ERR Invalid command specified")
-    specs = [spec for spec in command.keys if "NOT_KEY" not in spec.access]
+    specs = [spec for spec in command.keys if spec.is_key]
     if not specs:
         raise CommandError(b"ERR The command has no key arguments")
     if not command.accepts(len(called)):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     try:
-        found = [(_actual_access(command, spec, called), spec.positions(called)) for spec in specs]
+        found = [(spec.access_of(called), spec.positions(called)) for spec in specs]
     except ValueError:
         found = []
     if not any(places for _, places in found):
         raise CommandError(b"ERR Invalid arguments specified for command")
     return found
-
-
-def _actual_access(command: Command, spec: KeySpec, called: list[bytes]) -> list[str]:
-    """What this call does with its keys, where that depends on the arguments."""
-    if command.name == "set":
-        reads = any(arg.lower() == b"get" for arg in called[3:])
-        return ["RW", "ACCESS", "UPDATE"] if reads else ["OW", "UPDATE"]
-    return spec.access
 
 
 # INFO

@@ -53,6 +53,11 @@ def _needs_of_set(args: list[bytes]) -> int:
     return HEAD if options & _LOOKS_AT_KEY else NOTHING
 
 
+def _access_of_set(args: list[bytes]) -> list[str]:
+    reads = any(arg.upper() == b"GET" for arg in args[3:])
+    return ["RW", "ACCESS", "UPDATE"] if reads else ["OW", "UPDATE"]
+
+
 @registry.command(
     "SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
     " | PXAT unix-time-milliseconds | KEEPTTL]",
@@ -63,6 +68,7 @@ def _needs_of_set(args: list[bytes]) -> int:
             1,
             access="RW ACCESS UPDATE VARIABLE_FLAGS",
             chooser=_needs_of_set,
+            access_chooser=_access_of_set,
             notes="Only GET reads the old value",
         )
     ],
