@@ -63,6 +63,9 @@ _SAVE_FAILED: Final = (
     b"information"
 )
 
+_TWO_PLACES: Final = "users are defined here, and aclfile is set: it must be the one or the other"
+_DEFINED_TWICE: Final = "Duplicate user found. A user can only be defined once in config files"
+
 _DEFAULT: Final = b"default"
 
 
@@ -287,14 +290,12 @@ class Acl:
         """Take over the users of the configuration, or of ``aclfile``. Raises ConfigError."""
         config = self._config
         if config.aclfile and config.users:
-            raise config.users[0].error(
-                "users are defined here and aclfile is set: it must be the one or the other", True
-            )
+            raise config.users[0].error(_TWO_PLACES, secret=True)
         names: set[bytes] = set()
         for statement in config.users:
             name = _bytes(statement.words[0])
             if name in names:
-                raise statement.error(f"the user {statement.words[0]} is defined twice", True)
+                raise statement.error(_DEFINED_TWICE, secret=True)
             names.add(name)
             self._define(name, statement)
         config.present_users = self._statements

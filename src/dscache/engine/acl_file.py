@@ -7,6 +7,8 @@ line that is wrong is told with its number, and of what may be a password nothin
 
 from __future__ import annotations
 
+from typing import Final
+
 from dscache.engine.acl_rules import (
     RuleBook,
     UnmatchedParenthesis,
@@ -16,7 +18,7 @@ from dscache.engine.acl_rules import (
 from dscache.engine.acl_user import User
 from dscache.errors import AclRuleError
 
-_BLANKS = b" \t\r\n"
+_BLANKS: Final = b" \t\r\n"
 
 
 class AclFileError(Exception):
@@ -81,10 +83,8 @@ def _read_user(
         except AclRuleError as error:
             if error.is_unknown_name:
                 # The name of a command is no secret.
-                errors.append(
-                    place + b": Error in applying operation '" + stripped + b"': " + error.reason
-                )
-                errors[-1] += b"."
+                failed = place + b": Error in applying operation '" + stripped + b"': "
+                errors.append(failed + error.reason + b".")
             elif not is_told:
                 # What follows may be wrong only because of this.
                 errors.append(place + b": " + error.reason + b".")

@@ -1,7 +1,8 @@
 """ACL LOG: what was refused, to whom, and how often.
 
 Who tries the same again and again fills one entry, not the log: an event is added to an earlier entry
-that says the same, if that is among the newest ten and not older than a minute, as in Redis.
+that says the same, if that is among the newest ten and not older than a minute, as in Redis. Unlike there
+long keys and names are cut: the log is bounded whatever clients send.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _REASONS: Final = {
 }
 _SIMILAR_WITHIN_MS: Final = 60_000
 _LOOKED_AT: Final = 10
+_KEPT_BYTES: Final = 1024
 
 
 class LogEntry:
@@ -87,6 +89,8 @@ class AclLog:
     ) -> None:
         """Note an event; the oldest entries beyond ``max_length`` go."""
         self._denied[reason] += 1
+        word = word[:_KEPT_BYTES]
+        user = user[:_KEPT_BYTES]
         if max_length > 0:
             entry = self._similar(reason, context, word, user, now_ms)
             if entry is None:
