@@ -244,6 +244,16 @@ def test_what_is_refused_in_a_transaction_ends_it(driver: Driver) -> None:
     assert newest(driver)[b"context"] == b"multi"
 
 
+def test_auth_in_a_transaction_is_refused_there(driver: Driver) -> None:
+    driver.run("MULTI")
+    driver.run("AUTH", "bob", "wrong")
+    replies = cast("list[object]", driver.run("EXEC"))
+    assert b"-" + replies[0].text == WRONG_PASSWORD  # type: ignore[attr-defined]
+    assert newest(driver)[b"context"] == b"multi"
+    driver.run("AUTH", "bob", "wrong")
+    assert newest(driver)[b"context"] == b"toplevel"
+
+
 @pytest.mark.parametrize(
     ("lost", "reason"),
     [

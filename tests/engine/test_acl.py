@@ -95,9 +95,8 @@ def allows(user: User, request: str) -> bool:
         ("+select|0 +select", "off sanitize-payload resetchannels -@all +select"),
         ("+@read +get +@read", "off sanitize-payload resetchannels -@all +get +@read"),
         (
-            "(+get ~a) (&c +set)",
-            "off sanitize-payload resetchannels -@all (~a resetchannels -@all +get)"
-             " (resetchannels &c -@all +set)",
+            "(+get) (&* +set)",
+            "off sanitize-payload resetchannels -@all (resetchannels -@all +get) (&* -@all +set)",
         ),
         ("(+get) clearselectors", "off sanitize-payload resetchannels -@all"),
         ("on >secret ~a &b +get (+set) reset", "off sanitize-payload resetchannels -@all"),

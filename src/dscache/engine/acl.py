@@ -303,7 +303,9 @@ class Acl:
             try:
                 self._load()
             except AclFileError as error:
-                raise ConfigError(error.reply.decode("utf-8", "surrogateescape")) from error
+                raise ConfigError(_text(error.reply)) from error
+        if config.requirepass and self.is_open:
+            log.warning("requirepass has no effect: the users that were loaded say otherwise")
 
     def _define(self, name: bytes, statement: Statement) -> None:
         all_channels = self._all_channels()
@@ -369,7 +371,10 @@ class Acl:
 
 
 def _context(session: Session) -> bytes:
-    return AT_TOP_LEVEL if session.transaction is None else IN_TRANSACTION
+    """Where a request of ``session`` is refused: also AUTH that EXEC has begun to run."""
+    running = session.last_command if session.is_running else None
+    in_exec = running is not None and running.name == "exec"
+    return IN_TRANSACTION if in_exec or session.transaction is not None else AT_TOP_LEVEL
 
 
 def _channels_left(old: User, new: User) -> dict[bytes, re.Pattern[bytes]] | None:

@@ -92,9 +92,11 @@ class RuleBook:
         commands = table.all()
         self._names: Final = frozenset(command.encoded_name for command in commands)
         self._categories: Final[dict[bytes, list[Command]]] = {
-            name.encode(): [one for one in commands if name in one.categories()]
-            for name in CATEGORIES
+            name.encode(): [] for name in CATEGORIES
         }
+        for command in commands:
+            for category in command.categories():
+                self._categories[category.encode()].append(command)
 
     def category(self, name: bytes) -> list[Command] | None:
         """The commands of a category, named in any case; None if there is no such category."""
