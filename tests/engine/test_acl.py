@@ -264,6 +264,16 @@ def test_source_and_destination_may_have_different_rights() -> None:
     assert not allows(user, "ZUNIONSTORE target 2 source target")
 
 
+def test_an_option_that_is_repeated_must_be_allowed_each_time() -> None:
+    # GEORADIUS stores where the last STORE says; Redis looks at the first only.
+    user = made("+@all", "~from", "~to")
+    around = "GEORADIUS from 1 1 1 km"
+    assert allows(user, f"{around} STORE to STORE to")
+    assert not allows(user, f"{around} STORE to STORE other")
+    assert not allows(user, f"{around} STORE other STORE to")
+    assert not allows(user, "GEORADIUSBYMEMBER from m 1 km STORE to STOREDIST other")
+
+
 def test_keys_that_the_arguments_contradict_are_left_to_the_command() -> None:
     user = made("+@all", "~a")
     assert allows(user, "ZUNION 9 a b")

@@ -134,6 +134,18 @@ class KeySpec:
             raise ValueError("there are fewer arguments than keys")
         return list(range(begin, end + 1, self.step))
 
+    def all_positions(self, args: list[bytes]) -> list[int]:
+        """As ``positions``, of every key that the command might take for the one that it uses.
+
+        That is another thing where an option names a key and may be repeated (GEORADIUS ... STORE):
+        Redis looks at the first, and stores where the last says.
+        """
+        if not self.keyword or self.count_at >= 0 or self.last != 0 or self.finder is not None:
+            return self.positions(args)
+        wanted = self.keyword.encode().lower()
+        places = range(max(self.start_from, 1), len(args) - 1)
+        return [place + 1 for place in places if args[place].lower() == wanted]
+
     def _begin(self, args: list[bytes]) -> int:
         if not self.keyword:
             return self.index
@@ -181,11 +193,12 @@ def keys_and_rights(specs: list[KeySpec], args: list[bytes]) -> list[tuple[int, 
         if not spec.is_key:
             continue
         try:
-            positions = spec.positions(args)
+            positions = spec.all_positions(args)
         except ValueError:
             continue
         rights = spec.rights(args)
-        found.extend((place, rights) for place in positions)
+        for place in positions:
+            found.append((place, rights))
     return found
 
 
