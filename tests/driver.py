@@ -32,7 +32,12 @@ class Driver:
     """
 
     def __init__(
-        self, store: Store | None = None, clock: Clock | None = None, /, **directives: str
+        self,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        /,
+        config_file: str | None = None,
+        **directives: str,
     ) -> None:
         self._woken = threading.Event()
         self.clock = ManualClock() if clock is None else clock
@@ -40,12 +45,16 @@ class Driver:
         directives.setdefault("maxmemory", "64mb")
         directives.setdefault("disk_threads", "2")
         overrides = [(name.replace("_", "-"), [value]) for name, value in directives.items()]
-        config = Config.from_arguments(None, overrides)
+        config = Config.from_arguments(config_file, overrides)
         table = build_table(all_registries())
         self.engine = Engine(
             config, table, self.store, self.clock, self._woken.set, self._woken.set
         )
-        apply_settings(self.engine)
+        try:
+            apply_settings(self.engine)
+        except BaseException:
+            self.engine.close()
+            raise
         self.session = self.engine.new_session()
         self._audit = (
             Audit(self.engine, self.store) if isinstance(self.store, MemoryStore) else None

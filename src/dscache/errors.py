@@ -35,6 +35,18 @@ class ProtocolError(DscacheError):
         self.reply = reply
 
 
+class AclRuleError(DscacheError):
+    """A rule of access control makes no sense; ``reason`` is Redis's text, which tells no secret.
+
+    ``is_unknown_name``: it names a command or a category that does not exist.
+    """
+
+    def __init__(self, reason: bytes, is_unknown_name: bool = False) -> None:
+        super().__init__(reason.decode("utf-8", "replace"))
+        self.reason = reason
+        self.is_unknown_name = is_unknown_name
+
+
 class ConfigError(DscacheError):
     """A directive is unknown or its value is refused; the text names file, line and remedy."""
 

@@ -129,7 +129,6 @@ _NO_REPLICATION: Final = "there is no replication"
 
 # A command's reason is its subcommands' too, unless they have their own.
 _REASONS: Final = {
-    "acl": NOT_YET,
     "asking": _NO_CLUSTER,
     "bgrewriteaof": "there is no append-only file: RocksDB tidies up behind itself",
     "bgsave": NOT_YET,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dscache.commands import (
+    acl,
     bitmaps,
     blocking_lists,
     blocking_sorted_sets,
@@ -82,6 +83,7 @@ def all_registries() -> list[Registry]:
         connection.registry,
         client.registry,
         tracking.registry,
+        acl.registry,
         config.registry,
         introspection.registry,
         info.registry,

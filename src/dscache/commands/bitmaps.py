@@ -306,18 +306,19 @@ def _read_fields(session: Session, key: bytes, steps: list[_Step]) -> list[objec
     return [step.field.read(string, step.offset) for step in steps]
 
 
-_CHANGES: Final = "RW ACCESS UPDATE"
-
-
-def _access_of_bitfield(args: list[bytes]) -> str:
-    """Only reading, if each operation is a complete GET."""
+def _access_of_bitfield(args: list[bytes]) -> list[str]:
+    """As Redis, which looks at the words where an operation may begin."""
     place = 2
     while place < len(args):
-        option = args[place].upper()
-        if option not in (b"GET", b"OVERFLOW"):
-            return _CHANGES
-        place += 3 if option == b"GET" else 2
-    return "RO ACCESS" if place == len(args) else _CHANGES
+        verb = args[place].upper()
+        left = len(args) - place - 1
+        if verb == b"GET" and left >= 2:
+            place += 3
+        elif verb == b"OVERFLOW" and left >= 1:
+            place += 2
+        else:
+            return ["RW", "ACCESS", "UPDATE"]
+    return ["RO", "ACCESS"]
 
 
 @registry.command(

@@ -1,17 +1,14 @@
-"""CLIENT: what the server knows of its clients, and what may be done to them.
-
-A line of CLIENT LIST has the fields of Redis 7.4 in their order, and a last one of our own: ``wait=`` says
-what a suspended client waits for and since when (``wait=disk:12``: a key, for 12 ms), and is empty for
-all others. Fields of what does not exist here have the value that an idle client of Redis shows.
-"""
+"""CLIENT: what the server knows of its clients, and what may be done to them."""
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from dscache.commands.arguments import I64_MAX, integer, syntax_error
 from dscache.commands.help import subcommands_help
+from dscache.engine.acl import Acl
+from dscache.engine.acl_user import User
+from dscache.engine.client_line import client_line
 from dscache.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Registry
 from dscache.engine.session import REPLY_OFF, REPLY_ON, SKIP_NEXT, Session
 from dscache.errors import CommandError
@@ -66,7 +63,7 @@ def client_list(session: Session, args: list[bytes]) -> object:
         chosen = [sessions[number] for number in numbers if number in sessions]
     elif len(args) > 2:
         raise syntax_error()
-    return Verbatim(b"".join([_line(one, session, args) for one in chosen]))
+    return Verbatim(b"".join([client_line(one, session, args) + b"\n" for one in chosen]))
 
 
 def _type_of(session: Session) -> bytes:
@@ -91,92 +88,7 @@ def _client_type(text: bytes) -> bytes:
 )
 def client_info(session: Session, args: list[bytes]) -> object:
     """Describes this connection as CLIENT LIST does."""
-    return Verbatim(_line(session, session, args))
-
-
-def _line(session: Session, caller: Session, args: list[bytes]) -> bytes:
-    """The line of ``session``; ``args`` are those of ``caller``, who asks."""
-    now = caller.engine.core.clock.time()
-    query_bytes, output_bytes = session.buffers()
-    transaction = session.transaction
-    queued = -1
-    queued_bytes = 0
-    if transaction is not None:
-        queued = len(transaction.commands)
-        queued_bytes = transaction.queued_bytes
-    args_bytes = sum([len(arg) for arg in args]) if session is caller else 0
-    events = ""
-    if session.file_descriptor >= 0:
-        events = "rw" if output_bytes else "r"
-    command = session.last_command
-    pubsub = caller.engine.pubsub
-    fields = (
-        f"id={session.number} addr={session.address} laddr={session.local_address}"
-        f" fd={session.file_descriptor} name={session.name.decode()}"
-        f" age={_whole_seconds(now - session.connected_at)}"
-        f" idle={_whole_seconds(now - session.last_active)}"
-        f" flags={_flags(session, caller)} db={session.keyspace.index}"
-        f" sub={pubsub.channels.count_of(session)} psub={pubsub.patterns.count_of(session)}"
-        f" ssub={pubsub.shard_channels.count_of(session)}"
-        f" multi={queued} watch={len(session.watched)}"
-        f" qbuf={query_bytes} qbuf-free=0 argv-mem={args_bytes} multi-mem={queued_bytes}"
-        f" rbs=0 rbp=0 obl=0 oll={1 if output_bytes else 0} omem={output_bytes}"
-        f" tot-mem={query_bytes + output_bytes + args_bytes + queued_bytes}"
-        f" events={events} cmd={'NULL' if command is None else command.name}"
-        f" user={session.user} redir={redirection(session)} resp={session.resp}"
-        f" lib-name={session.library_name.decode()} lib-ver={session.library_version.decode()}"
-        f" wait={_waits_for(session, caller)}\n"
-    )
-    return fields.encode("utf-8", "surrogateescape")
-
-
-def _whole_seconds(seconds: float) -> int:
-    return max(int(seconds), 0)
-
-
-def _flags(session: Session, caller: Session) -> str:
-    """Letters as in Redis and in its order; N for a client of whom nothing special is to be said."""
-    letters = ""
-    if session.is_monitor:
-        letters += "O"
-    if session.is_subscriber:
-        letters += "P"
-    if session.transaction is not None:
-        letters += "x"
-    if session.wait is not None and session is not caller:
-        letters += "b"
-    letters += _tracking_letters(session)
-    if session.watched_key_changed:
-        letters += "d"
-    if session.is_closing:
-        letters += "c"
-    if session.address.endswith(":0"):
-        letters += "U"
-    if session.no_evict:
-        letters += "e"
-    if session.no_touch:
-        letters += "T"
-    return letters or "N"
-
-
-def _tracking_letters(session: Session) -> str:
-    tracked = session.tracked
-    if tracked is None:
-        return ""
-    return "t" + ("R" if tracked.is_broken else "") + ("B" if tracked.is_broadcast else "")
-
-
-def redirection(session: Session) -> int:
-    """The CLIENT ID of who is told what ``session`` tracks; 0: itself; -1: it tracks nothing."""
-    return -1 if session.tracked is None else session.tracked.redirect
-
-
-def _waits_for(session: Session, caller: Session) -> str:
-    # The caller may have waited, but is running now.
-    wait = session.wait
-    if wait is None or session is caller:
-        return ""
-    return f"{wait.reason}:{int((time.perf_counter() - wait.since) * 1000)}"
+    return Verbatim(client_line(session, session, args) + b"\n")
 
 
 @registry.command(
@@ -343,12 +255,13 @@ class _Filter:
     def __init__(self, skip_me: bool) -> None:
         self.skip_me = skip_me
         self.number = 0
+        self.user: User | None = None
         self.client_type = b""
         self.address: bytes | None = None
         self.local_address: bytes | None = None
         self.least_age_seconds = 0
 
-    def take(self, option: bytes, value: bytes) -> None:
+    def take(self, option: bytes, value: bytes, acl: Acl) -> None:
         """Read one option; raises CommandError."""
         if option == b"id":
             error = b"ERR client-id should be greater than 0"
@@ -366,8 +279,8 @@ class _Filter:
         elif option == b"laddr":
             self.local_address = value
         elif option == b"user":
-            # There is only this one, and everybody is it.
-            if value != b"default":
+            self.user = acl.users.get(value)
+            if self.user is None:
                 raise CommandError(b"ERR No such user '" + value + b"'")
         elif option == b"skipme" and value.lower() in (b"yes", b"no"):
             self.skip_me = value.lower() == b"yes"
@@ -380,6 +293,7 @@ class _Filter:
         return not (
             (self.skip_me and session is caller)
             or (self.number and session.number != self.number)
+            or (self.user is not None and session.user is not self.user)
             or (self.client_type and self.client_type != _type_of(session))
             or (self.address is not None and session.address.encode() != self.address)
             or (
@@ -422,7 +336,7 @@ def client_kill(session: Session, args: list[bytes]) -> object:
         if len(args) % 2 == 1:
             raise syntax_error()
         for place in range(2, len(args), 2):
-            chosen.take(args[place].lower(), args[place + 1])
+            chosen.take(args[place].lower(), args[place + 1], session.engine.acl)
     # A list of its own: sessions may leave the engine's when they are told to close.
     victims = [one for one in session.engine.sessions.values() if chosen.fits(one, session)]
     for victim in victims:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
 from dscache.commands.arguments import integer, syntax_error
@@ -26,7 +25,6 @@ registry: Final = Registry("connection", "connection")
 
 _HANDSHAKE: Final = NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY
 
-_WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
 _NO_PASSWORD: Final = (
     b"ERR AUTH <password> called without any password configured for the default user. "
     b"Are you sure your configuration is correct?"
@@ -49,24 +47,17 @@ _INT32_MAX: Final = 2**31 - 1
     history=[("6.0.0", "Takes a user name as well.")],
 )
 def auth(session: Session, args: list[bytes]) -> object:
-    """Gives the password that the server asks for before anything else."""
+    """Proves with a password who is calling: the user default, or the one that is named."""
     if len(args) > 3:
         raise syntax_error()
+    acl = session.engine.acl
     if len(args) == 3:
-        _authenticate(session, args[1], args[2])
-    elif not session.engine.config.requirepass:
+        acl.authenticate(session, args[1], args[2], args)
+    elif acl.default.needs_no_password:
         raise CommandError(_NO_PASSWORD)
     else:
-        _authenticate(session, b"default", args[1])
+        acl.authenticate(session, acl.default.name, args[1], args)
     return OK
-
-
-def _authenticate(session: Session, user: bytes, password: bytes) -> None:
-    """Let ``session`` in, or raise CommandError. Takes as long for any password of a length."""
-    wanted = session.engine.config.requirepass.encode("utf-8", "surrogateescape")
-    if user != b"default" or (wanted and not hmac.compare_digest(password, wanted)):
-        raise CommandError(_WRONG_PASSWORD)
-    session.authenticated = True
 
 
 @registry.command(
@@ -110,9 +101,10 @@ def hello(session: Session, args: list[bytes]) -> object:
             place += 2
         else:
             raise CommandError(b"ERR Syntax error in HELLO option '" + args[place] + b"'")
+    acl = session.engine.acl
     if credentials is not None:
-        _authenticate(session, credentials[0], credentials[1])
-    if not session.authenticated:
+        acl.authenticate(session, credentials[0], credentials[1], args)
+    if not acl.is_known(session):
         raise CommandError(_HELLO_NEEDS_AUTH)
     if name is not None:
         session.name = name
@@ -170,7 +162,7 @@ def reset(session: Session, args: list[bytes]) -> object:
     end_transaction(engine.core, session)
     session.keyspace = engine.keyspaces[0]
     session.resp = 2
-    session.authenticated = not engine.config.requirepass
+    engine.acl.begin(session)
     session.name = b""
     # The reply that CLIENT REPLY SKIP is about may be this one.
     if session.reply_mode != SKIP_THIS:

@@ -176,7 +176,7 @@ def _keys_of(session: Session, called: list[bytes]) -> list[tuple[list[str], lis
     command = session.engine.table.find(called)
     if command is None:
         raise CommandError(b"ERR Invalid command specified")
-    specs = [spec for spec in command.keys if "NOT_KEY" not in spec.access]
+    specs = [spec for spec in command.keys if spec.is_key]
     if not specs:
         raise CommandError(b"ERR The command has no key arguments")
     if not command.accepts(len(called)):

@@ -10,7 +10,7 @@ from typing import Final
 
 from dscache.commands.help import subcommands_help
 from dscache.engine.command import FAST, LOADING, NOSCRIPT, PUBSUB, STALE, Registry
-from dscache.engine.keyspec import NOTHING, KeySpec
+from dscache.engine.keyspec import NOTHING, Channels, KeySpec
 from dscache.engine.pubsub import Subscriptions
 from dscache.engine.session import Session
 from dscache.errors import CommandError
@@ -22,6 +22,8 @@ _SUBSCRIBING: Final = PUBSUB | NOSCRIPT | LOADING | STALE
 _ASKING: Final = PUBSUB | LOADING | STALE
 
 _SHARD_CHANNELS: Final = [KeySpec(1, access="NOT_KEY", needs=NOTHING, last=-1)]
+_ALL_WORDS: Final = Channels(1, to_end=True)
+_FIRST_WORD: Final = Channels(1, to_end=False)
 
 
 def _count(session: Session, kind: Subscriptions) -> int:
@@ -56,6 +58,7 @@ def _unsubscribe(session: Session, kind: Subscriptions, word: bytes, names: list
     "SUBSCRIBE channel [channel ...]",
     arity=-2,
     flags=_SUBSCRIBING,
+    channels=_ALL_WORDS,
     since="2.0.0",
     complexity="O(N) for N channels",
 )
@@ -80,6 +83,7 @@ def unsubscribe(session: Session, args: list[bytes]) -> object:
     "PSUBSCRIBE pattern [pattern ...]",
     arity=-2,
     flags=_SUBSCRIBING,
+    channels=Channels(1, to_end=True, are_patterns=True),
     since="2.0.0",
     complexity="O(N) for N patterns",
 )
@@ -105,6 +109,7 @@ def punsubscribe(session: Session, args: list[bytes]) -> object:
     arity=-2,
     flags=_SUBSCRIBING,
     keys=_SHARD_CHANNELS,
+    channels=_ALL_WORDS,
     since="7.0.0",
     complexity="O(N) for N channels",
 )
@@ -133,6 +138,7 @@ def sunsubscribe(session: Session, args: list[bytes]) -> object:
     "PUBLISH channel message",
     arity=3,
     flags=PUBSUB | LOADING | STALE | FAST,
+    channels=_FIRST_WORD,
     since="2.0.0",
     complexity="O(N+M) for N subscribers of the channel and M patterns of all clients",
 )
@@ -146,6 +152,7 @@ def publish(session: Session, args: list[bytes]) -> object:
     arity=3,
     flags=PUBSUB | LOADING | STALE | FAST,
     keys=[KeySpec(1, access="NOT_KEY", needs=NOTHING)],
+    channels=_FIRST_WORD,
     since="7.0.0",
     complexity="O(N) for N subscribers of the channel",
 )

@@ -28,6 +28,9 @@ registry: Final = Registry("generic", "list")
 
 _NO_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
+_BY_DENIED: Final = b"ERR BY option of SORT denied due to insufficient ACL permissions."
+_GET_DENIED: Final = b"ERR GET option of SORT denied due to insufficient ACL permissions."
+
 _BLANKS: Final = b" \t\n\v\f\r"
 
 _COST: Final = "O(N*log(N)) for a value of N elements, O(N) if they are not sorted"
@@ -67,8 +70,8 @@ class _Pattern:
 class _Options:
     """What is behind the key of SORT or SORT_RO."""
 
-    def __init__(self, args: list[bytes], may_store: bool) -> None:
-        """Raises CommandError."""
+    def __init__(self, args: list[bytes], may_store: bool, may_read_all: bool) -> None:
+        """``may_read_all``: the user may read whatever BY and GET lead to. Raises CommandError."""
         self.descending = False
         self.alpha = False
         self.start = 0
@@ -97,9 +100,13 @@ class _Options:
             elif option == b"BY" and left >= 1:
                 place += 1
                 self.by = _Pattern(args[place])
+                if self.by.has_key and not may_read_all:
+                    raise CommandError(_BY_DENIED)
                 # One of several is enough, as in Redis.
                 self.sorts = self.sorts and self.by.has_key
             elif option == b"GET" and left >= 1:
+                if not may_read_all:
+                    raise CommandError(_GET_DENIED)
                 place += 1
                 self.gets.append(_Pattern(args[place]))
             else:
@@ -183,6 +190,12 @@ def _score(text: bytes) -> float:
 # The commands
 
 
+def _options(session: Session, args: list[bytes], may_store: bool) -> _Options:
+    """Raises CommandError."""
+    may_read_all = session.engine.acl.may_read_every_key(session, args)
+    return _Options(args, may_store, may_read_all)
+
+
 def _result(session: Session, args: list[bytes], options: _Options) -> list[bytes | None]:
     elements = options.within_limit(_sorted_elements(session, args[1], options))
     gets = options.gets
@@ -251,7 +264,7 @@ _LED_TO: Final = KeySpec(
 )
 def sort(session: Session, args: list[bytes]) -> object:
     """Sorts a list, a set or a sorted set, or what its elements lead to; may store the result."""
-    options = _Options(args, may_store=True)
+    options = _options(session, args, may_store=True)
     found = _result(session, args, options)
     if options.store is None:
         return found
@@ -275,4 +288,4 @@ def sort(session: Session, args: list[bytes]) -> object:
 )
 def sort_ro(session: Session, args: list[bytes]) -> object:
     """Sorts as SORT does, and stores nothing."""
-    return _result(session, args, _Options(args, may_store=False))
+    return _result(session, args, _options(session, args, may_store=False))

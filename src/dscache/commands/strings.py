@@ -53,9 +53,9 @@ def _needs_of_set(args: list[bytes]) -> int:
     return HEAD if options & _LOOKS_AT_KEY else NOTHING
 
 
-def _access_of_set(args: list[bytes]) -> str:
+def _access_of_set(args: list[bytes]) -> list[str]:
     reads = any(arg.upper() == b"GET" for arg in args[3:])
-    return "RW ACCESS UPDATE" if reads else "OW UPDATE"
+    return ["RW", "ACCESS", "UPDATE"] if reads else ["OW", "UPDATE"]
 
 
 @registry.command(

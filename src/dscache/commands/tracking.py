@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dscache.commands.arguments import integer, syntax_error
-from dscache.commands.client import redirection
+from dscache.engine.client_line import redirection
 from dscache.engine.command import LOADING, NOSCRIPT, STALE, Registry
 from dscache.engine.session import Session
 from dscache.engine.tracking import Tracked

@@ -24,8 +24,9 @@ from dscache.config.directives import (
     MINIMUM_MAXMEMORY_BYTES,
     Directives,
 )
-from dscache.config.file import Statement, read_statements, rewrite_file, with_includes
+from dscache.config.file import USER, Statement, read_statements, rewrite_file, with_includes
 from dscache.config.memory import available_memory_bytes
+from dscache.config.quoting import quoted
 from dscache.errors import ConfigError
 
 _GLOB_CHARACTERS: Final = "[*?"
@@ -41,6 +42,10 @@ class Config(Directives):
     def __init__(self) -> None:
         """Every directive at its default, and no file."""
         self.path: str | None = None
+        #: The statements that define users, each with a name as its first word, as they were read.
+        self.users: list[Statement] = []
+        #: Who keeps the users gives the words of each statement as they are to be written back.
+        self.present_users: Callable[[], list[list[str]]] = self._users_as_read
         self._listeners: list[tuple[frozenset[str], Callable[[Config], None]]] = []
         for directive in ALL_DIRECTIVES:
             self._store(directive, directive.default)
@@ -158,12 +163,19 @@ class Config(Directives):
         if self.path is None:
             raise ConfigError("ERR The server is running without a config file")
         values = {directive.name: self.value_of(directive) for directive in ALL_DIRECTIVES}
+        users = [" ".join([USER, *map(quoted, words)]) for words in self.present_users()]
         try:
-            rewrite_file(self.path, values)
+            rewrite_file(self.path, values, users)
         except OSError as error:
             raise ConfigError(f"ERR Rewriting config file: {error.strerror}") from error
 
+    def _users_as_read(self) -> list[list[str]]:
+        return [statement.words for statement in self.users]
+
     def _apply(self, statement: Statement) -> None:
+        if statement.name == USER:
+            self._add_user(statement)
+            return
         directive = self.find(statement.name)
         if directive is None:
             raise _unknown(statement)
@@ -176,6 +188,15 @@ class Config(Directives):
         except ConfigError as error:
             raise statement.error(f"{error}{directive.hint}", directive.secret) from error
         self._store(directive, value)
+
+    def _add_user(self, statement: Statement) -> None:
+        words = statement.words
+        if not statement.place and len(words) == 1:
+            # On the command line all of it may be one argument.
+            words = words[0].split()
+        if not words:
+            raise statement.error("wrong number of arguments")
+        self.users.append(Statement(statement.place, USER, words))
 
     def _parsed(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Directive[object], object]]:
         """Check in the order in which Redis does: first all the names, then the values."""

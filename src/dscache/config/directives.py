@@ -153,8 +153,32 @@ class Directives:
         default="",
         secret=True,
         section=SECURITY,
-        doc="The password that clients must give with AUTH before anything else. Empty: none is"
-        " needed. Use a long random one: many passwords a second can be tried.",
+        doc="The password of the user default, which clients must give with AUTH before anything"
+        " else. Empty: none is needed. Use a long random one: many passwords a second can be tried. A"
+        " user statement for default, or the file of users, has the last word.",
+    )
+    aclfile = Text(
+        "aclfile",
+        default="",
+        immutable=True,
+        section=SECURITY,
+        doc="The file of users: read at start and by ACL LOAD, written by ACL SAVE. With it there may"
+        " be no user statements. Empty: none.",
+    )
+    acl_pubsub_default = Choice(
+        "acl-pubsub-default",
+        default="resetchannels",
+        choices=("allchannels", "resetchannels"),
+        section=SECURITY,
+        doc="Whether a new user may publish and subscribe to all channels, or to none.",
+    )
+    acllog_max_len = Integer(
+        "acllog-max-len",
+        default=128,
+        minimum=0,
+        maximum=INT64_MAX,
+        section=SECURITY,
+        doc="How many entries ACL LOG holds; the oldest go first. They are kept in memory.",
     )
     enable_debug_command = Choice(
         "enable-debug-command",

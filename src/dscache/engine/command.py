@@ -23,7 +23,7 @@ from mypy_extensions import i64
 
 from dscache.engine.docstrings import summary_of
 from dscache.engine.histogram import Histogram
-from dscache.engine.keyspec import KeySpec
+from dscache.engine.keyspec import Channels, KeySpec
 
 if TYPE_CHECKING:
     from dscache.engine.session import Session
@@ -117,6 +117,7 @@ class Command:
         arity: int,
         flags: int,
         keys: Sequence[KeySpec],
+        channels: Channels | None,
         group: str,
         since: str,
         complexity: str,
@@ -137,6 +138,8 @@ class Command:
         self.arity: Final[i64] = arity
         self.flags: Final[i64] = flags
         self.keys: Final = list(keys)
+        #: What access control must allow; None if it names no channels, or only leaves them.
+        self.channels: Final = channels
         self.group: Final = group
         self.since: Final = since
         self.complexity: Final = complexity
@@ -277,6 +280,7 @@ class Registry:
         since: str,
         complexity: str,
         keys: Sequence[KeySpec] = (),
+        channels: Channels | None = None,
         categories: str = "",
         history: Sequence[tuple[str, str]] = (),
         tips: str = "",
@@ -298,6 +302,7 @@ class Registry:
                     arity,
                     flags,
                     keys,
+                    channels,
                     self._group,
                     since,
                     complexity,

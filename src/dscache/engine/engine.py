@@ -2,7 +2,7 @@
 
 A command's way::
 
-    execute   look it up, check rights, arity, transaction, pause, room
+    execute   look it up, check arity, rights, transaction, pause, room
     run       call the handler, take the time, count
     suspend   a fault unwound it: arrange for what is missing and give the client back
     resume    what was missing is there: run again, deliver the reply
@@ -32,13 +32,13 @@ from dscache.cache.residency import Residency, make_policy
 from dscache.cache.wait import Wait
 from dscache.cache.workers import Workers
 from dscache.clock import Clock
+from dscache.engine.acl import Acl
 from dscache.engine.blocking import Blocking
 from dscache.engine.command import (
     ADMIN,
     ALLOW_BUSY,
     DENYOOM,
     FAST,
-    NO_AUTH,
     NO_MULTI,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
@@ -160,10 +160,13 @@ class Engine:
             workers,
             self.latency,
             self.keyspaces,
-            self._run,
+            self._run_again,
             self._cannot_run,
             self.account,
             self._turn_at,
+        )
+        self.acl: Final[Acl] = Acl(
+            config, table, clock, self.sessions, self.pubsub, self.room.leave
         )
         self.blocking: Final[Blocking] = self.room.blocking
         self.core.blocking = self.blocking
@@ -193,7 +196,8 @@ class Engine:
 
     def new_session(self) -> Session:
         """A session for a new client."""
-        session = Session(self, self._next_session, not self.config.requirepass)
+        session = Session(self, self._next_session, self.acl.default)
+        self.acl.begin(session)
         self.sessions[self._next_session] = session
         self._next_session += 1
         return session
@@ -226,8 +230,10 @@ class Engine:
         count: i64 = len(args)
         if count != arity and (arity >= 0 or count < -arity):
             return self._reject(session, command, arity_error(command))
-        if not session.authenticated and not command.flags & NO_AUTH:
-            return self._reject(session, command, b"NOAUTH Authentication required.")
+        if not session.is_unrestricted:
+            refusal = self.acl.refusal(session, command, args)
+            if refusal is not None:
+                return self._reject(session, command, refusal)
         if self.is_busy and not command.flags & ALLOW_BUSY:
             return self._reject(session, command, self.scripts.busy_error())
         if session.is_subscriber and session.resp == 2 and not command.runs_subscribed:
@@ -265,6 +271,14 @@ class Engine:
             session.tracked.request_ended(session, command)
         self._count_error(text)
         return ErrorReply(text)
+
+    def _run_again(self, session: Session, command: Command, args: list[bytes]) -> object:
+        """Run a command that has waited; meanwhile its user may have lost the right to it."""
+        if not session.is_unrestricted:
+            refusal = self.acl.refusal(session, command, args)
+            if refusal is not None:
+                return self._reject(session, command, refusal)
+        return self._run(session, command, args)
 
     def _run(self, session: Session, command: Command, args: list[bytes]) -> object:
         """Run a command, or suspend it."""

@@ -65,6 +65,8 @@ def _run_queued(engine: Engine, session: Session, command: Command, args: list[b
     started = engine.core.clock.time()
     reply: object
     try:
+        if not session.is_unrestricted:
+            engine.acl.check_queued(session, command, args)
         reply = run_inner(engine, session, command, args)
     except Exception as error:
         reply = engine.failure(command, error)

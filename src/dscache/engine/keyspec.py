@@ -2,7 +2,7 @@
 
 Redis's two steps: ``begin`` finds where keys start (a fixed index, or behind a keyword), ``find`` says
 how they go on from there (a range with a step, or a count that stands in the arguments). From them
-come COMMAND INFO and GETKEYS, and the keys that are preloaded.
+come COMMAND INFO and GETKEYS, the keys that are preloaded, and what access control asks about.
 
 What is preloaded is said apart from Redis's access flags, because those do not tell it: SET overwrites
 and needs nothing, DEL needs to know only that the key exists.
@@ -20,11 +20,16 @@ HEAD: Final = 1
 VALUE: Final = 2
 VALUE_OF_CONTAINER: Final = 3
 
+#: What access control asks a user's rights for, in bits. A command that only looks whether a key is there
+#: (EXISTS) needs neither, but some pattern must allow the key.
+READS: Final = 1
+WRITES: Final = 2
+
 #: What a command needs of its keys, where that depends on the arguments.
 Chooser = Callable[[list[bytes]], int]
 
-#: Redis's access flags of a call, where they depend on the arguments.
-AccessChooser = Callable[[list[bytes]], str]
+#: What a command does with its keys, where that depends on the arguments: flags as in ``access``.
+AccessChooser = Callable[[list[bytes]], list[str]]
 
 #: The number of another database in which a command looks for its keys, or -1.
 DatabaseChooser = Callable[[list[bytes]], int]
@@ -42,8 +47,8 @@ class KeySpec:
     of keys stands there (relative to the beginning) and the first key at ``first``. ``finder``
     overrides all of it. ``needs`` says what is preloaded, and ``chooser`` where that depends on the
     arguments; ``other_database`` in which other database the command looks whether they exist.
-    ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones; if VARIABLE_FLAGS is among
-    them, ``access_chooser`` tells those of a call.
+    ``access`` holds Redis's flags: RO, RW, OW or RM, and the logical ones; ``access_chooser`` gives
+    those of one call where the declared ones (with VARIABLE_FLAGS) are the most that it may do.
     """
 
     def __init__(
@@ -61,15 +66,18 @@ class KeySpec:
         first: int = 0,
         finder: KeyFinder | None = None,
         chooser: Chooser | None = None,
-        access_chooser: AccessChooser | None = None,
         other_database: DatabaseChooser | None = None,
+        access_chooser: AccessChooser | None = None,
         notes: str = "",
     ) -> None:
         self.index: Final = index
         self.access: Final = access.split()
+        #: What stands there is a key, and not the name of a shard channel.
+        self.is_key: Final = "NOT_KEY" not in self.access
+        self._rights: Final = _rights(self.access)
+        self._access_chooser: Final = access_chooser
         self._needs: Final = needs
         self._chooser: Final = chooser
-        self._access_chooser: Final = access_chooser
         self._other_database: Final = other_database
         self.last: Final = last
         self.step: Final = step
@@ -87,7 +95,13 @@ class KeySpec:
 
     def access_of(self, args: list[bytes]) -> list[str]:
         """What this call does with its keys."""
-        return self.access if self._access_chooser is None else self._access_chooser(args).split()
+        return self.access if self._access_chooser is None else self._access_chooser(args)
+
+    def rights(self, args: list[bytes]) -> int:
+        """READS, WRITES: what a user must be allowed to do with the keys of this call."""
+        if self._access_chooser is None:
+            return self._rights
+        return _rights(self._access_chooser(args))
 
     def other_database(self, args: list[bytes]) -> int:
         """The database whose heads must be in memory too; -1 for none. It may not exist."""
@@ -120,6 +134,18 @@ class KeySpec:
             raise ValueError("there are fewer arguments than keys")
         return list(range(begin, end + 1, self.step))
 
+    def all_positions(self, args: list[bytes]) -> list[int]:
+        """As ``positions``, of every key that the command might take for the one that it uses.
+
+        That is another thing where an option names a key and may be repeated (GEORADIUS ... STORE):
+        Redis looks at the first, and stores where the last says.
+        """
+        if not self.keyword or self.count_at >= 0 or self.last != 0 or self.finder is not None:
+            return self.positions(args)
+        wanted = self.keyword.encode().lower()
+        places = range(max(self.start_from, 1), len(args) - 1)
+        return [place + 1 for place in places if args[place].lower() == wanted]
+
     def _begin(self, args: list[bytes]) -> int:
         if not self.keyword:
             return self.index
@@ -132,6 +158,48 @@ class KeySpec:
             if args[place].lower() == wanted:
                 return place + 1
         return -1
+
+
+class Channels:
+    """Where the channels stand that a command publishes to or subscribes to.
+
+    One stands at ``first``, or (``to_end``) all from there on are. ``are_patterns``: as for PSUBSCRIBE.
+    """
+
+    def __init__(self, first: int, *, to_end: bool, are_patterns: bool = False) -> None:
+        self._first: Final = first
+        self._to_end: Final = to_end
+        self.are_patterns: Final = are_patterns
+
+    def positions(self, args: list[bytes]) -> range:
+        """Indexes of the channels in ``args``."""
+        return range(self._first, len(args) if self._to_end else self._first + 1)
+
+
+def _rights(access: list[str]) -> int:
+    rights = READS if "ACCESS" in access else 0
+    if "INSERT" in access or "UPDATE" in access or "DELETE" in access:
+        rights |= WRITES
+    return rights
+
+
+def keys_and_rights(specs: list[KeySpec], args: list[bytes]) -> list[tuple[int, int]]:
+    """(index of a key, rights that its use needs) for all keys of a command.
+
+    Without those of a specification that the arguments contradict: the command will refuse them.
+    """
+    found: list[tuple[int, int]] = []
+    for spec in specs:
+        if not spec.is_key:
+            continue
+        try:
+            positions = spec.all_positions(args)
+        except ValueError:
+            continue
+        rights = spec.rights(args)
+        for place in positions:
+            found.append((place, rights))
+    return found
 
 
 def key_positions(specs: list[KeySpec], args: list[bytes]) -> list[int]:

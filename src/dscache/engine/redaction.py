@@ -11,12 +11,16 @@ _HIDDEN: Final = b"(redacted)"
 
 #: Directives whose value is a password.
 _SECRET_DIRECTIVES: Final = (b"requirepass",)
+#: Subcommands whose arguments are names of users, and rules with their passwords.
+_ABOUT_USERS: Final = ("acl|setuser", "acl|getuser", "acl|deluser")
 
 
 def redacted(command: Command, args: list[bytes]) -> list[bytes]:
     """``args`` with passwords replaced, as Redis does it. O(arguments)."""
     if command.name == "auth":
         return [args[0], *([_HIDDEN] * (len(args) - 1))]
+    if command.name in _ABOUT_USERS:
+        return [*args[:2], *([_HIDDEN] * (len(args) - 2))]
     if command.name == "hello":
         shown = list(args)
         for place, arg in enumerate(args):

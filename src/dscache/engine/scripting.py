@@ -257,13 +257,14 @@ class Scripts:
         caller = self._caller()
         caller.keyspace = run.session.keyspace
         caller.user = run.session.user
+        caller.is_unrestricted = run.session.is_unrestricted
         caller.resp = 2
         caller.no_touch = run.session.no_touch
 
     def _caller(self) -> Session:
         """The session in whose name scripts call commands: not a client's."""
         if self._session is None:
-            self._session = Session(self._engine, 0, True)
+            self._session = Session(self._engine, 0, self._engine.acl.default)
             self._session.address = "lua"
         return self._session
 
@@ -309,6 +310,10 @@ class Scripts:
             return _BAD_ARITY
         if command.flags & NOSCRIPT:
             return _NOT_ALLOWED
+        if not run.session.is_unrestricted:
+            refusal = engine.acl.refusal_in_script(run.session, command, words)
+            if refusal is not None:
+                return ErrorReply(refusal)
         if command.is_write:
             if run.flags & NO_WRITES:
                 return _READ_ONLY
@@ -348,9 +353,11 @@ class Scripts:
         words = _words(args)
         if isinstance(words, ErrorReply):
             return words
-        if self._engine.table.find(words) is None:
+        command = self._engine.table.find(words)
+        run = self.running
+        if command is None or run is None:
             return ErrorReply(b"ERR Invalid command passed to redis.acl_check_cmd()")
-        return True
+        return self._engine.acl.check_command(run.session.user, command, words) is None
 
     def log(self, level: int, text: bytes) -> None:
         """redis.log."""

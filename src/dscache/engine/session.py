@@ -16,6 +16,7 @@ from dscache.cache.wait import Wait
 from dscache.engine.transactions import Transaction, Watched
 
 if TYPE_CHECKING:
+    from dscache.engine.acl_user import User
     from dscache.engine.command import Command
     from dscache.engine.engine import Engine
     from dscache.engine.keyspace import Keyspace
@@ -47,13 +48,16 @@ def _nowhere(reply: object) -> None:
 class Session:
     """One client. Only the event loop's thread touches it."""
 
-    def __init__(self, engine: Engine, number: int, authenticated: bool) -> None:
+    def __init__(self, engine: Engine, number: int, user: User) -> None:
         self.engine = engine
         #: CLIENT ID.
         self.number = number
         self.keyspace: Keyspace = engine.keyspaces[0]
-        self.authenticated = authenticated
-        self.user = "default"
+        #: Who is calling, and whether he has proved it. Only ``Acl`` changes these three.
+        self.user: User = user
+        self.authenticated = False
+        #: No request need be looked at: he may do everything.
+        self.is_unrestricted = False
         #: RESP version of its replies.
         self.resp = 2
         self.deliver: Deliver = _nowhere

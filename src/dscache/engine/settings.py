@@ -3,10 +3,11 @@
 Each group of directives has a function here that takes the configuration's present values into use.
 ``apply_settings`` calls the cheap ones once, because the parts that they set up begin with Redis's
 defaults; the eviction policy and the memory bound are what the engine was made with. All of them run
-again whenever one of their directives changes. None can fail, so none vetoes a change.
+again whenever one of their directives changes. None can fail, so none vetoes a change. The users of the
+configuration and of ``aclfile`` are loaded at start only; that can fail, and then there is no start.
 
-Directives that are not here are looked at where they are needed, each time (``requirepass`` when a
-password is compared, ``proto-max-bulk-len`` by new connections), or belong to the server.
+Directives that are not here are looked at where they are needed, each time (``acllog-max-len`` when
+something is refused, ``proto-max-bulk-len`` by new connections), or belong to the server.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def apply_settings(engine: Engine) -> None:
-    """Take the present values into use and follow every change. Called once, at start."""
+    """Take the present values into use and follow every change. Called once, at start.
+
+    Raises ConfigError for users that make no sense.
+    """
     config = engine.config
     _apply_flushing(engine, config)
     _apply_expiry(engine, config)
@@ -29,6 +33,8 @@ def apply_settings(engine: Engine) -> None:
     _apply_latency(engine, config)
     _apply_notifications(engine, config)
     _apply_tracking(engine, config)
+    _apply_password(engine, config)
+    engine.acl.load_at_start()
     config.on_change(("cache-flush-delay",), lambda changed: _apply_flushing(engine, changed))
     config.on_change(("active-expire-effort",), lambda changed: _apply_expiry(engine, changed))
     config.on_change(
@@ -94,10 +100,5 @@ def _apply_lfu_parameters(engine: Engine, config: Config) -> None:
 
 
 def _apply_password(engine: Engine, config: Config) -> None:
-    """Without a password everybody is let in, also those who are waiting at the door.
-
-    A new password does not throw out who is in, as in Redis.
-    """
-    if not config.requirepass:
-        for session in engine.sessions.values():
-            session.authenticated = True
+    """A new password does not throw out who is in, as in Redis."""
+    engine.acl.set_default_password(config.requirepass.encode("utf-8", "surrogateescape"))

@@ -23,6 +23,7 @@ def reset_statistics(engine: Engine) -> None:
     engine.errors.clear()
     engine.counters.reset()
     engine.core.stats.reset()
+    engine.acl.log.reset_counters()
     engine.residency.evicted = 0
     engine.loader.loads = 0
     engine.loader.blocking_loads = 0

@@ -45,7 +45,7 @@ class Clients:
             engine.counters.connections_rejected += 1
             return _TOO_MANY
         exposed = connection.kind == "tcp" and not _is_local(peer)
-        if exposed and config.protected_mode and not config.requirepass:
+        if exposed and config.protected_mode and engine.acl.default.needs_no_password:
             engine.counters.connections_rejected += 1
             return _PROTECTED
         self._connections[connection.session.number] = connection

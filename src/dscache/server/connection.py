@@ -55,7 +55,7 @@ class Connection:
         self.kind: Final = kind
         self.session = engine.new_session()
         self._parser = RequestParser(
-            engine.config.proto_max_bulk_len, trusted=self.session.authenticated
+            engine.config.proto_max_bulk_len, trusted=engine.acl.is_known(self.session)
         )
         self._writer = ReplyWriter()
         self._ahead: deque[list[bytes]] = deque()
@@ -191,7 +191,7 @@ class Connection:
                     self._look_ahead()
                     break
                 self._reply(reply)
-                if not parser.trusted and session.authenticated:
+                if not parser.trusted and engine.acl.is_known(session):
                     parser.trusted = True
                 if writer.size() > _FLUSH_BYTES:
                     self._flush()

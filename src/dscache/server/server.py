@@ -125,7 +125,11 @@ class Server:
         engine = self._engine = Engine(
             config, build_table(all_registries()), store, Clock(), self._want_turn, self._wake
         )
-        apply_settings(engine)
+        try:
+            apply_settings(engine)
+        except BaseException:
+            engine.close()
+            raise
         self._clients = Clients(engine)
         engine.buffers_bytes = self._clients.buffers_bytes
         engine.on_shutdown = self.stop

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from dscache.engine.acl_user import DENIED_AUTH, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
 from dscache.engine.figures.figure import COUNTER, GAUGE, Family, Figure, Section
 
 if TYPE_CHECKING:
@@ -168,6 +169,30 @@ STATS: Final = Section(
             "Clients that were disconnected because they did not read their replies"
             " (client-output-buffer-limit).",
             lambda engine: int(engine.counters.client_output_buffer_limit_disconnections),
+        ),
+        Figure(
+            "acl_access_denied_auth",
+            COUNTER,
+            "Attempts to log in with a wrong password, as nobody known, or as somebody who is off.",
+            lambda engine: engine.acl.log.denied(DENIED_AUTH),
+        ),
+        Figure(
+            "acl_access_denied_cmd",
+            COUNTER,
+            "Requests that were refused because the user may not call the command.",
+            lambda engine: engine.acl.log.denied(DENIED_COMMAND),
+        ),
+        Figure(
+            "acl_access_denied_key",
+            COUNTER,
+            "Requests that were refused because of a key.",
+            lambda engine: engine.acl.log.denied(DENIED_KEY),
+        ),
+        Figure(
+            "acl_access_denied_channel",
+            COUNTER,
+            "Requests that were refused because of a channel.",
+            lambda engine: engine.acl.log.denied(DENIED_CHANNEL),
         ),
     ],
 )
