@@ -97,6 +97,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "lfu-log-factor": "10",
         "lfu-decay-time": "1",
         "maxclients": "10000",
+        "maxmemory-clients": "50%",
         "proto-max-bulk-len": "536870912",
         "client-query-buffer-limit": "1073741824",
         "client-output-buffer-limit": (
@@ -252,6 +253,9 @@ def test_a_memory_value_may_have_a_unit(text: str, value: int) -> None:
             "pubsub 1 1",
             "Wrong number of arguments in buffer limit configuration.",
         ),
+        ("maxmemory-clients", "half", "argument must be a memory or percent value"),
+        ("maxmemory-clients", "-1%", "argument must be a memory or percent value"),
+        ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
         (
             "client-output-buffer-limit",
             "master 1 1 1",
@@ -341,6 +345,8 @@ def some_value(directive: Directive[object]) -> st.SearchStrategy[object]:
         return texts.filter(lambda text: bool(text) or directive is not Config.dir)
     if kind == "Seconds":
         return numbers
+    if kind == "MemoryOrPercent":
+        return st.integers(-100, 2**63 - 1)
     minimum: int = getattr(directive, "minimum", 0)
     maximum: int = getattr(directive, "maximum", 2**63 - 1)
     return st.integers(minimum, maximum)
@@ -643,7 +649,7 @@ def test_a_system_without_proc_is_asked_for_its_memory(tmp_path: Path) -> None:
 
 
 def test_patterns_match_names_in_any_case() -> None:
-    assert Config().get_matching(["MAXMEM*", "lfu-?ecay-time"], glob) == {
+    assert Config().get_matching(["MAXMEM*Y", "lfu-?ecay-time"], glob) == {
         "maxmemory": "0",
         "lfu-decay-time": "1",
     }

@@ -13,7 +13,7 @@ MB = 1 << 20
 def test_entries_get_what_store_and_buffers_leave_over() -> None:
     bound = MemoryBound(64 * MB)
     assert bound.entries_limit() == 48 * MB
-    bound.buffers_bytes = 8 * MB
+    bound.clients_bytes = 8 * MB
     assert bound.entries_limit() == 40 * MB
     bound.store_bytes = 20 * MB
     assert bound.entries_limit() == 36 * MB
@@ -21,7 +21,7 @@ def test_entries_get_what_store_and_buffers_leave_over() -> None:
 
 def test_entries_keep_a_part_whatever_else_is_wanted() -> None:
     bound = MemoryBound(64 * MB)
-    bound.buffers_bytes = 1000 * MB
+    bound.clients_bytes = 1000 * MB
     assert bound.entries_limit() == 8 * MB
 
 

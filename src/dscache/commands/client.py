@@ -121,7 +121,7 @@ def _line(session: Session, caller: Session, args: list[bytes]) -> bytes:
         f" multi={queued} watch={len(session.watched)}"
         f" qbuf={query_bytes} qbuf-free=0 argv-mem={args_bytes} multi-mem={queued_bytes}"
         f" rbs=0 rbp=0 obl=0 oll={1 if output_bytes else 0} omem={output_bytes}"
-        f" tot-mem={query_bytes + output_bytes + args_bytes + queued_bytes}"
+        f" tot-mem={session.memory_bytes() + args_bytes}"
         f" events={events} cmd={'NULL' if command is None else command.name}"
         f" user={session.user} redir=-1 resp={session.resp}"
         f" lib-name={session.library_name.decode()} lib-ver={session.library_version.decode()}"
@@ -283,9 +283,9 @@ def client_reply(session: Session, args: list[bytes]) -> object:
     complexity="O(1)",
 )
 def client_no_evict(session: Session, args: list[bytes]) -> object:
-    """Marks this connection as one that is never closed to free memory.
+    """Spares this connection when clients are disconnected to free memory (maxmemory-clients).
 
-    No connection is, so far: the mark is kept and shown (flag ``e``).
+    CLIENT LIST shows the mark (flag ``e``).
     """
     session.no_evict = _is_on(args[2])
     return OK

@@ -221,6 +221,40 @@ class Memory(Directive[int]):
         return _memory_text(value)
 
 
+class MemoryOrPercent(Directive[int]):
+    """A number of bytes as ``Memory``, or a percentage up to 100, which is kept as a negative number."""
+
+    hint = " such as 100mb or 10%"
+
+    def __init__(self, name: str, *, default: int, doc: str, section: Section) -> None:
+        super().__init__(name, default, doc, section, immutable=False)
+
+    def parse(self, words: Sequence[str], _current: object, /) -> int:
+        word = _only(words)
+        percentage = _integer(word[:-1]) if word.endswith("%") else None
+        if percentage is not None and percentage >= 0:
+            if percentage > 100:
+                raise ConfigError("percentage argument must be less or equal to 100")
+            return -percentage
+        value = _memory_bytes(word)
+        if value is None:
+            raise ConfigError("argument must be a memory or percent value")
+        if value > INT64_MAX:
+            raise _out_of_bounds("-100", str(INT64_MAX))
+        return value
+
+    def render(self, value: object) -> str:
+        assert isinstance(value, int)
+        return f"{-value}%" if value < 0 else str(value)
+
+    def accepts(self) -> str:
+        return "0, a memory size, or a percentage of maxmemory from 0% to 100%"
+
+    def _file_text(self, value: object) -> str:
+        assert isinstance(value, int)
+        return self.render(value) if value < 0 else _memory_text(value)
+
+
 class Seconds(Directive[float]):
     """A duration in seconds, to the microsecond."""
 

@@ -7,8 +7,9 @@ without effect is a defect.
 
 Names, defaults and bounds are those of Redis 7.4 wherever Redis has the directive. The exceptions:
 ``dir`` is immutable here and has a default of its own (the store lives there), ``maxmemory`` has a
-lower bound and its 0 is not "unlimited" (a cache without bound would be pointless), and ``hz``
-refuses values that Redis would silently cap.
+lower bound and its 0 is not "unlimited" (a cache without bound would be pointless),
+``maxmemory-clients`` is on (or that bound would not hold), and ``hz`` refuses values that Redis would
+silently cap.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dscache.config.directive import (
     EventClasses,
     Integer,
     Memory,
+    MemoryOrPercent,
     Octal,
     OutputLimit,
     OutputLimits,
@@ -255,6 +257,17 @@ class Directives:
         section=CLIENTS,
         doc="The number of clients that may be connected at once; further ones get an error. The"
         " operating system's limit of open files must allow it.",
+    )
+    maxmemory_clients = MemoryOrPercent(
+        "maxmemory-clients",
+        default=-50,
+        section=CLIENTS,
+        doc="What all clients together may take: requests that are not carried out yet, replies that"
+        " are not read yet, and 4 KiB for each connection. Beyond it those that take most are"
+        " disconnected first, except those that have asked not to be (CLIENT NO-EVICT). It counts"
+        " against maxmemory. 0: no limit. The default differs from Redis's, which is 0: here maxmemory"
+        " is a promise, and what clients take beyond half of it could not be taken from the cache any"
+        " more.",
     )
     proto_max_bulk_len = Memory(
         "proto-max-bulk-len",

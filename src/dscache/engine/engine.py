@@ -142,8 +142,8 @@ class Engine:
         self.counters: Final[ServerCounters] = ServerCounters()
         self.sessions: Final[dict[int, Session]] = {}
         self._next_session = 1
-        #: Client buffers' total bytes, for the memory bound; the server knows.
-        self.buffers_bytes: Callable[[], int] = _none
+        #: What all clients take, for the memory bound; the server knows.
+        self.clients_bytes: Callable[[], int] = _none
         #: SHUTDOWN: end the process; the argument says whether to save first. The server's.
         self.on_shutdown: Callable[[bool], None] = _cannot_shut_down
         self.latency_tracking = config.latency_tracking
@@ -498,8 +498,8 @@ class Engine:
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        memory.tick(self.store.memory_bytes(), self.buffers_bytes())
-        used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.buffers_bytes
+        memory.tick(self.store.memory_bytes(), self.clients_bytes())
+        used_bytes = self.residency.used_bytes() + memory.store_bytes + memory.clients_bytes
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
         self.pacer.set_limit(memory.entries_limit())
         self.residency.tick(core.now_ms)
@@ -562,7 +562,7 @@ def _no_timer(when: float) -> None:
 
 
 def _none() -> int:
-    """Nobody has buffers."""
+    """There are no clients."""
     return 0
 
 

@@ -43,17 +43,17 @@ class MemoryBound:
         self.resident_bytes = self.baseline_bytes
         self.peak_resident_bytes = self.baseline_bytes
         self.store_bytes = 0
-        self.buffers_bytes = 0
+        self.clients_bytes = 0
         self.correction_bytes = 0
 
     def store_budget(self) -> int:
         """What the store is told to stay near."""
         return self.maxmemory // STORE_SHARE
 
-    def tick(self, store_bytes: int, buffers_bytes: int) -> None:
+    def tick(self, store_bytes: int, clients_bytes: int) -> None:
         """Take new readings."""
         self.store_bytes = store_bytes
-        self.buffers_bytes = buffers_bytes
+        self.clients_bytes = clients_bytes
         self.resident_bytes = resident_bytes()
         self.peak_resident_bytes = max(self.peak_resident_bytes, self.resident_bytes)
         excess = self.resident_bytes - self.baseline_bytes - self.maxmemory
@@ -67,5 +67,5 @@ class MemoryBound:
     def entries_limit(self) -> int:
         """What entries may take now."""
         store = max(self.store_bytes, self.store_budget())
-        left = self.maxmemory - store - self.buffers_bytes - self.correction_bytes
+        left = self.maxmemory - store - self.clients_bytes - self.correction_bytes
         return max(left, self.maxmemory // _LEAST_SHARE)

@@ -56,6 +56,11 @@ from dscache.values.base import STRING, Apart
 #: Requests that one client has sent ahead and whose keys are loaded ahead.
 LOOK_AHEAD: Final = 512
 
+# Their values, on their way, may take this part of the entries' memory, all clients' together. How large
+# they are is guessed from what is in memory; after a start, there is nothing to guess from.
+_LOADS_SHARE: Final = 4
+_LEAST_GUESS_BYTES: Final = 1024
+
 #: Runs a command: the reply, or SUSPENDED.
 Run = Callable[[Session, Command, list[bytes]], object]
 #: The reply of a command that cannot run, because what it waited for has failed.
@@ -254,6 +259,17 @@ class WaitingRoom:
                 if 0 <= other < len(self._keyspaces):
                     _add_if_missing(missing, self._keyspaces[other].space, args[place], HEAD)
         return missing
+
+    def look_ahead_room(self) -> int:
+        """For how many more requests loading ahead makes sense now.
+
+        Values on their way are in no account yet, and if they are more than memory has room for,
+        they push each other out before they are used.
+        """
+        residency = self._core.residency
+        mean_bytes = int(residency.entries_bytes) // max(int(residency.resident), 1)
+        loads = int(residency.limit_bytes) // _LOADS_SHARE // max(mean_bytes, _LEAST_GUESS_BYTES)
+        return max(loads - int(self._core.loader.in_progress), 0)
 
     def look_ahead(self, session: Session, requests: list[list[bytes]]) -> None:
         """Load the keys of ``requests``, which ``session`` has sent behind the one that waits."""

@@ -125,7 +125,7 @@ class Server:
         )
         apply_settings(engine)
         self._clients = Clients(engine)
-        engine.buffers_bytes = self._clients.buffers_bytes
+        engine.clients_bytes = self._clients.memory_bytes
         engine.on_shutdown = self.stop
         engine.want_turn_at = self._turn_at
         engine.counters.tcp_port = config.port

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def used_bytes(engine: Engine) -> int:
     """All that counts against maxmemory: entries and the epoch, the store, clients' buffers."""
-    return engine.residency.used_bytes() + engine.store.memory_bytes() + engine.buffers_bytes()
+    return engine.residency.used_bytes() + engine.store.memory_bytes() + engine.clients_bytes()
 
 
 def peak_bytes(engine: Engine) -> int:
@@ -30,7 +30,7 @@ def overhead_bytes(engine: Engine) -> int:
     entries = int(residency.resident) * ENTRY_BYTES
     policy = int(residency.policy.overhead_bytes())
     absent = residency.absent.size_bytes
-    return entries + policy + absent + engine.store.memory_bytes() + engine.buffers_bytes()
+    return entries + policy + absent + engine.store.memory_bytes() + engine.clients_bytes()
 
 
 def dataset_bytes(engine: Engine) -> int:
@@ -170,8 +170,9 @@ MEMORY: Final = Section(
         Figure(
             "mem_clients_normal",
             GAUGE,
-            "Query and output buffers of all clients.",
-            lambda engine: engine.buffers_bytes(),
+            "What all clients take: query and output buffers, commands that wait or are queued, and 4 KiB"
+            " for each connection.",
+            lambda engine: engine.clients_bytes(),
         ),
         Figure(
             "mem_entries",
