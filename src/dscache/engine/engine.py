@@ -61,6 +61,7 @@ from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
+from dscache.engine.trouble import TroubleLog, cause_of
 from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
 from dscache.errors import CommandError, DscacheError
@@ -166,6 +167,7 @@ class Engine:
         self.pacer: Final[Pacer] = Pacer(
             residency, flusher, workers, self.room.before_cut, want_turn
         )
+        self._trouble: Final[TroubleLog] = TroubleLog()
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
         self.pause_writes_only = False
@@ -339,13 +341,17 @@ class Engine:
             if missing:
                 raise KeysFault(missing)
         if self.pacer.refuses_writes():
-            raise CommandError(
-                b"MISCONF The data set cannot be written to disk: "
-                + self.flusher.last_error.encode()
-                + b". Writes are refused until it can; INFO store shows the state."
-            )
+            raise self._misconf()
         if grows and self.pacer.writers_wait:
             raise RoomFault()
+
+    def _misconf(self) -> CommandError:
+        """For those who need the disk to take changes, while it does not."""
+        return CommandError(
+            b"MISCONF The data set cannot be written to disk: "
+            + cause_of(self.flusher.last_error).encode()
+            + b". Writes are refused until it can; INFO store shows the state."
+        )
 
     def failure(self, command: Command, error: Exception) -> ErrorReply:
         """The reply of a command whose handler raised ``error``; it is counted.
@@ -428,6 +434,11 @@ class Engine:
     def _epoch_ended(self, epoch: Epoch) -> None:
         """The commit thread is done with ``epoch``; ``Flusher.work`` finishes it in slices."""
         self.room.epoch_ended(epoch)
+        failing_since = self.flusher.failing_since
+        if epoch.error is not None:
+            self._trouble.failed(time.perf_counter(), failing_since, self.flusher.last_error)
+        elif failing_since != 0.0:
+            self._trouble.succeeded(time.perf_counter(), failing_since)
         if epoch.error is None:
             self.expiry.epoch_committed(epoch)
             self.field_expiry.epoch_committed(epoch)
@@ -512,6 +523,7 @@ class Engine:
             self.end_pause()
         if self.pacer.refuses_writes():
             self.room.refuse_writers()
+            self.room.refuse_commits(self._misconf())
         self._after_work()
         self._want_turn()
 

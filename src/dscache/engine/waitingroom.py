@@ -463,6 +463,16 @@ class WaitingRoom:
         for wait in waiting:
             self.wait_ended(wait)
 
+    def refuse_commits(self, error: DscacheError) -> None:
+        """So do those who wait for a commit, or for a number of keys that a commit settles."""
+        waiting = [wait for _, wait in self._for_commit]
+        waiting += [one.wait for one in self._for_settling]
+        self._for_commit = []
+        self._for_settling = []
+        for wait in waiting:
+            wait.error = error
+            self.wait_ended(wait)
+
     def end_pause(self) -> None:
         """Run what CLIENT PAUSE has held back, in the next turn: a command may have called this,
         even inside a transaction."""
