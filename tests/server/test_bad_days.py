@@ -142,13 +142,23 @@ def test_a_bad_line_of_the_configuration_is_named(tmp_path: Path, line: str, err
     assert f"{path}:3: " in said
 
 
-def test_a_bad_directive_of_the_command_line_is_named() -> None:
-    code, said = _serve("--colour", "green")
-    assert code == 1
-    assert "--colour: unknown directive" in said
-    code, said = _serve("--port", "70000")
-    assert code == 1
-    assert "'--port 70000': argument must be between 0 and 65535 inclusive" in said
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--colour", "green"], "--colour: unknown directive"),
+        (
+            ["--port", "70000"],
+            "'--port 70000': argument must be between 0 and 65535 inclusive",
+        ),
+        (["/dev/null", "/dev/null"], "'/dev/null': expected a directive such as --port"),
+    ],
+)
+def test_a_wrong_command_line_is_named_and_has_an_exit_code_of_its_own(
+    words: list[str], error: str
+) -> None:
+    code, said = _serve(*words)
+    assert code == 2
+    assert error in said
 
 
 def test_a_configuration_file_that_does_not_exist() -> None:

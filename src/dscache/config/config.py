@@ -26,7 +26,7 @@ from dscache.config.directives import (
 )
 from dscache.config.file import Statement, read_statements, rewrite_file, with_includes
 from dscache.config.memory import available_memory_bytes
-from dscache.errors import ConfigError
+from dscache.errors import CommandLineError, ConfigError
 
 _GLOB_CHARACTERS: Final = "[*?"
 
@@ -49,7 +49,8 @@ class Config(Directives):
     def from_arguments(cls, path: str | None, overrides: Sequence[tuple[str, list[str]]]) -> Config:
         """Read the file at ``path``, if one is given, then what stands on the command line.
 
-        Later statements replace earlier ones. Raises ``ConfigError`` that says where what is wrong.
+        Later statements replace earlier ones. Raises ``ConfigError`` that says where what is wrong, and
+        ``CommandLineError`` if that is on the command line itself.
         """
         config = cls()
         if path is not None:
@@ -236,7 +237,7 @@ def parse_overrides(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
         elif overrides:
             overrides[-1][1].append(argument)
         else:
-            raise ConfigError(f"'{argument}': expected a directive such as --port")
+            raise CommandLineError(f"'{argument}': expected a directive such as --port")
     return overrides
 
 
@@ -247,7 +248,7 @@ def _unknown(statement: Statement) -> ConfigError:
         remedy = f"; did you mean '{similar[0]}'?" if similar else ""
         return ConfigError(f"{statement.place}: '{statement.name}': unknown directive{remedy}")
     remedy = f"; did you mean --{similar[0]}?" if similar else ""
-    return ConfigError(f"--{statement.name}: unknown directive{remedy}")
+    return CommandLineError(f"--{statement.name}: unknown directive{remedy}")
 
 
 def _set_failed(name: str, reason: str) -> ConfigError:
