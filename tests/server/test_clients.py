@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import threading
+from pathlib import Path
 
+from dscache.server.openfiles import RESERVED
 from raw_client import RawClient, request
 from serving import DEADLINE_SECONDS, ServerProcess, StartServer, until
 
@@ -63,6 +66,55 @@ def test_idle_connections_are_accounted(start_server: StartServer) -> None:
     idle = [server.connect() for _ in range(50)]
     assert all(client.call("PING") == b"PONG" for client in idle)
     assert server.figure("mem_clients_normal") - before >= 50 * 4 * KIBIBYTE
+
+
+def _with_limit_of_files(tmp_path: Path, limit: int, **directives: str | int) -> ServerProcess:
+    """A server whose process may open ``limit`` files."""
+
+    class Limited(ServerProcess):
+        def command_line(self) -> list[str]:
+            return ["prlimit", f"--nofile={limit}", *super().command_line()]
+
+    return Limited(tmp_path / "limited", **directives)
+
+
+def test_maxclients_is_what_the_limit_of_open_files_allows(tmp_path: Path) -> None:
+    server = _with_limit_of_files(tmp_path, RESERVED + 50, maxclients=100)
+    server.start()
+    try:
+        assert "maxclients is 50 instead of 100" in server.log()
+        assert server.figure("maxclients") == 50
+        assert server.call("CONFIG", "SET", "maxclients", 51) == (
+            b"-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating"
+            b" system is not able to handle the specified number of clients, try with 50"
+        )
+        assert server.call("CONFIG", "SET", "maxclients", 40) == b"OK"
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, RESERVED + 50))
+        until(lambda: "no connection can be accepted: " in server.log(), "it is told")
+        assert server.log().count("no connection can be accepted: ") == 1
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (RESERVED, RESERVED + 50))
+        assert server.call("PING") == b"PONG"
+    finally:
+        server.stop()
+
+
+def test_the_soft_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    server = _with_limit_of_files(tmp_path, RESERVED + 200, maxclients=100)
+    server.start()
+    try:
+        assert "maxclients is" not in server.log()
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (RESERVED + 100, RESERVED + 200))
+        assert server.call("CONFIG", "SET", "maxclients", 150) == b"OK"
+        assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0] == RESERVED + 150
+    finally:
+        server.stop()
+
+
+def test_a_limit_of_open_files_below_what_the_store_needs_stops_the_start(tmp_path: Path) -> None:
+    server = _with_limit_of_files(tmp_path, 256)
+    server.spawn()
+    assert server.wait() == 1
+    assert "the limit of open files is 256, which is too low" in server.log()
 
 
 def test_what_a_client_held_is_free_as_soon_as_it_is_gone(start_server: StartServer) -> None:

@@ -256,7 +256,8 @@ class Directives:
         maximum=2**32 - 1,
         section=CLIENTS,
         doc="The number of clients that may be connected at once; further ones get an error. The"
-        " operating system's limit of open files must allow it.",
+        " process's limit of open files is raised for it as far as the system allows; if that does not"
+        " suffice, the server starts with fewer, and says so in its log.",
     )
     maxmemory_clients = MemoryOrPercent(
         "maxmemory-clients",

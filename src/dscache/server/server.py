@@ -38,6 +38,7 @@ from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
+from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.store.rocksdb import RocksStore
 
 log: Final = logging.getLogger("dscache")
@@ -69,6 +70,16 @@ def limit_malloc_arenas() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def _allow_clients(config: Config) -> None:
+    """CONFIG SET maxclients. Raises ConfigError if the system does not allow so many."""
+    allowed = allow_clients(config.maxclients)
+    if allowed < config.maxclients:
+        raise ConfigError(
+            "The operating system is not able to handle the specified number of clients, try with"
+            f" {allowed}"
+        )
+
+
 class Server:
     """One running server. ``run`` returns the process's exit code."""
 
@@ -91,6 +102,7 @@ class Server:
         config = self._config
         set_up_log(config.loglevel, config.logfile)
         limit_malloc_arenas()
+        self._allow_clients_at_start()
         directory = self._directory()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -98,6 +110,20 @@ class Server:
         finally:
             if self._temporary is not None:
                 shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _allow_clients_at_start(self) -> None:
+        """Have the system allow ``maxclients``, or lower it to what the system allows."""
+        wanted = self._config.maxclients
+        allowed = allow_clients(wanted)
+        if allowed < wanted:
+            self._config.set_many([("maxclients", str(allowed))])
+            log.warning(
+                "maxclients is %d instead of %d, because the limit of open files is too low; raise it"
+                " to %d (ulimit -n)",
+                allowed,
+                wanted,
+                wanted + RESERVED,
+            )
 
     def _directory(self) -> Path:
         if not self._config.volatile:
@@ -137,6 +163,7 @@ class Server:
             ("proto-max-bulk-len",),
             lambda _: self._clients.set_max_bulk_bytes(config.proto_max_bulk_len),
         )
+        config.on_change(("maxclients",), _allow_clients)
         config.on_change(("loglevel",), lambda _: log.setLevel(LEVELS[config.loglevel]))
         try:
             await self._listeners.open()
@@ -214,6 +241,7 @@ class Server:
 
     async def _tick(self) -> None:
         engine = self._engine
+        open_files = OpenFiles()
         interval = 0.0
         next_tick = time.perf_counter()
         while True:
@@ -221,6 +249,7 @@ class Server:
             if now >= next_tick:
                 engine.tick()
                 self._clients.tick(engine.core.clock.time())
+                open_files.watch(now)
                 interval = 1.0 / self._config.hz
                 next_tick = now + interval
             else:
