@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from dscache.engine.engine import Engine
-from dscache.server.logs import NOTICE
+from dscache.server.logs import NOTICE, VERBOSE
 
 if TYPE_CHECKING:
     from dscache.server.connection import Connection
@@ -82,10 +82,18 @@ class Clients:
         """``connection`` is gone."""
         self._connections.pop(connection.session.number, None)
 
-    def log_closing(self, connection: Connection, reason: str) -> None:
+    def log_closing(
+        self, connection: Connection, reason: str, level: int = logging.WARNING
+    ) -> None:
         """Say why a client is being disconnected."""
         session = connection.session
-        log.warning("client %s (id %d) disconnected: %s", session.address, session.number, reason)
+        log.log(
+            level, "client %s (id %d) disconnected: %s", session.address, session.number, reason
+        )
+
+    def log_protocol_error(self, connection: Connection, reason: str) -> None:
+        """A client does not speak the protocol: the client's trouble, and a scanner's daily work."""
+        self.log_closing(connection, reason, VERBOSE)
 
     def set_max_bulk_bytes(self, max_bulk_bytes: int) -> None:
         """CONFIG SET proto-max-bulk-len, for those who are connected. O(clients)."""
@@ -150,7 +158,7 @@ class Clients:
             idle = timeout and now - session.last_active > timeout
             listens = session.is_monitor or session.is_subscriber
             if idle and session.wait is None and not listens:
-                self.log_closing(connection, "it was idle longer than timeout")
+                self.log_closing(connection, "it was idle longer than timeout", VERBOSE)
                 connection.abort()
 
     def close_all(self) -> None:

@@ -235,6 +235,7 @@ class Connection:
                         break
         except ProtocolError as error:
             writer.write(ErrorReply(error.reply))
+            self._clients.log_protocol_error(self, str(error))
             self._close_after_reply()
         finally:
             self._processing = False
