@@ -45,6 +45,9 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     code, said = _serve("--port", "0", "--dir", str(file / "data"))
     assert code == 1
     assert said == (f"dscache: {file}/data cannot be used as the data directory: Not a directory\n")
+    code, said = _serve("--port", "0", "--dir", str(file))
+    assert code == 1
+    assert "it is a file; name a directory, or a path where one can be made" in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -114,6 +117,10 @@ def test_a_store_of_a_newer_format(start_server: StartServer) -> None:
     code, said = _serve("--port", str(server.address[1]), "--dir", str(server.data))
     assert code == 1
     assert f"{server.data} was written by a newer dscache (store format 9999" in said
+    version.write_text("")
+    code, said = _serve("--port", str(server.address[1]), "--dir", str(server.data))
+    assert code == 1
+    assert "is empty; it should say: dscache 1. " in said
     # It has not been touched.
     version.write_text(known)
     server.start()

@@ -172,6 +172,9 @@ class Config(Directives):
         is_argument = not statement.place
         if is_argument and not words and isinstance(directive, Boolean):
             words = ["yes"]
+        if not words:
+            accepted = f"a value is missing: {directive.accepts()}"
+            raise statement.error(f"wrong number of arguments, {accepted}")
         try:
             value = directive.parse(words, self.value_of(directive))
         except ConfigError as error:

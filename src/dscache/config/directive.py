@@ -149,7 +149,7 @@ class Integer(Directive[int]):
 class Octal(Directive[int]):
     """File permissions, written in octal as for chmod."""
 
-    hint = " such as 700"
+    hint = ", such as 700"
 
     def __init__(
         self, name: str, *, default: int, maximum: int, doc: str, section: Section
@@ -181,7 +181,7 @@ class Memory(Directive[int]):
     accepted although it is below ``minimum``.
     """
 
-    hint = " such as 100mb"
+    hint = ", such as 100mb"
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class Memory(Directive[int]):
 class MemoryOrPercent(Directive[int]):
     """A number of bytes as ``Memory``, or a percentage up to 100, which is kept as a negative number."""
 
-    hint = " such as 100mb or 10%"
+    hint = ", such as 100mb or 10%"
 
     def __init__(self, name: str, *, default: int, doc: str, section: Section) -> None:
         super().__init__(name, default, doc, section, immutable=False)
@@ -265,10 +265,11 @@ class Seconds(Directive[float]):
         self.maximum: Final = maximum
 
     def parse(self, words: Sequence[str], _current: object, /) -> float:
-        value = _number(_only(words))
+        word = _only(words)
+        value = _number(word.removeprefix("-"))
         if value is None:
             raise ConfigError("argument couldn't be parsed into a number of seconds")
-        if value > self.maximum:
+        if word.startswith("-") or value > self.maximum:
             raise _out_of_bounds("0", _number_text(self.maximum))
         return value
 
@@ -302,7 +303,7 @@ class Boolean(Directive[bool]):
 
 
 class Choice(Directive[str]):
-    """One of a few words."""
+    """One of a few words. ``remedy`` is what whoever wants another one should know."""
 
     def __init__(
         self,
@@ -313,15 +314,17 @@ class Choice(Directive[str]):
         doc: str,
         section: Section,
         immutable: bool = False,
+        remedy: str = "",
     ) -> None:
         super().__init__(name, default, doc, section, immutable)
         self.choices: Final = choices
+        self._remedy: Final = remedy
 
     def parse(self, words: Sequence[str], _current: object, /) -> str:
         word = _only(words).lower()
         if word not in self.choices:
             listed = ", ".join(self.choices)
-            raise ConfigError(f"argument(s) must be one of the following: {listed}")
+            raise ConfigError(f"argument(s) must be one of the following: {listed}{self._remedy}")
         return word
 
     def render(self, value: object) -> str:

@@ -221,6 +221,17 @@ class Directives:
         doc="The memory that the cached part of the data set may take, all bookkeeping included. 0:"
         " a quarter of the memory of the machine or of the container, whichever is smaller.",
     )
+    maxmemory_policy = Choice(
+        "maxmemory-policy",
+        default="noeviction",
+        choices=("noeviction",),
+        remedy="; no key is ever lost when memory is full, and cache-policy says which entries leave"
+        " memory for the disk first",
+        section=MEMORY,
+        doc="Here for clients that ask for it. Redis's other policies delete keys when memory is full;"
+        " here full memory never costs a key, because all are on disk. The directive to change is"
+        " cache-policy: which entries leave memory first.",
+    )
     cache_policy = Choice(
         "cache-policy",
         default="s3fifo",

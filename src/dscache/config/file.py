@@ -51,8 +51,11 @@ class Statement(NamedTuple):
         return CommandLineError(f"'--{line}': {text}")
 
 
-def read_statements(path: str, depth: int = 0) -> Iterator[Statement]:
-    """Yield the statements of the file, and of those that it includes, in their order."""
+def read_statements(path: str, above: tuple[str, ...] = ()) -> Iterator[Statement]:
+    """Yield the statements of the file, and of those that it includes, in their order.
+
+    ``above`` are the real paths of the files that include this one.
+    """
     try:
         text = _read(path)
     except OSError as failure:
@@ -66,24 +69,26 @@ def read_statements(path: str, depth: int = 0) -> Iterator[Statement]:
         except ConfigError as error:
             raise ConfigError(f"{path}:{number}: {error}") from error
         statement = Statement(f"{path}:{number}", words[0].lower(), words[1:])
-        yield from with_includes(statement, depth)
+        yield from with_includes(statement, (*above, os.path.realpath(path)))
 
 
-def with_includes(statement: Statement, depth: int = 0) -> Iterator[Statement]:
+def with_includes(statement: Statement, above: tuple[str, ...] = ()) -> Iterator[Statement]:
     """Yield the statement, or, if it is an ``include``, the statements that it stands for."""
     if statement.name != "include":
         yield statement
         return
     if len(statement.words) != 1:
         raise statement.error("wrong number of arguments")
-    if depth == MAXIMUM_INCLUDE_DEPTH:
+    if len(above) > MAXIMUM_INCLUDE_DEPTH:
         raise statement.error(f"includes are nested more than {MAXIMUM_INCLUDE_DEPTH} deep")
     pattern = statement.words[0]
     paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
     for path in paths:
         if not os.path.exists(path):
             raise statement.error(f"{path} does not exist")
-        yield from read_statements(path, depth + 1)
+        if os.path.realpath(path) in above:
+            raise statement.error(f"{path} includes itself; remove this line")
+        yield from read_statements(path, above)
 
 
 def rewritten(old: str, values: Mapping[str, object]) -> str:

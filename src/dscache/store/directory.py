@@ -61,6 +61,11 @@ def check_version(directory: Path, database: Path) -> None:
             raise StoreFormatError(f"{directory} holds a RocksDB that is not dscache's") from None
         _mark(path)
         return
+    if not text:
+        raise StoreFormatError(
+            f"{path} is empty; it should say: dscache {STORE_VERSION}. If {directory} is a data"
+            " directory of dscache, write that line into it; if not, choose another --dir"
+        )
     name, _, number = text.partition(" ")
     if name != "dscache" or not (number.isascii() and number.isdigit()):
         raise StoreFormatError(f"{path} does not say which dscache format this is: {text[:40]!r}")
