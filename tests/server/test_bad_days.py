@@ -429,12 +429,38 @@ def test_shutdown_nosave_loses_what_was_not_flushed_and_nothing_else(
     assert server.call("MGET", "kept", "lost") == [b"1", None]
 
 
+def test_a_volatile_store_removes_what_was_made_for_it_and_what_killed_servers_left(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    parent = tmp_path / "made" / "for it"
+    server = start_server(volatile="yes", dir=str(parent))
+    running = start_server(volatile="yes", dir=str(parent))
+    starting = parent / "volatile-without-a-lock"
+    starting.mkdir()
+    assert running.call("SET", "name", "value") == b"OK"
+    server.kill()
+    assert len(list(parent.iterdir())) == 3
+    server.start()
+    assert "which a server that was killed had left" in server.log()
+    assert len(list(parent.iterdir())) == 3
+    assert running.call("CACHE", "FLUSH") == b"OK"
+    running.stop()
+    server.stop()
+    assert list(parent.iterdir()) == [starting]
+    starting.rmdir()
+    parent.rmdir()
+    parent.parent.rmdir()
+    server.start()
+    server.stop()
+    assert not parent.parent.exists()
+
+
 def test_a_volatile_store_leaves_nothing_behind(start_server: StartServer) -> None:
     server = start_server(volatile="yes")
     assert server.call("SET", "name", "value") == b"OK"
     assert server.call("CACHE", "FLUSH") == b"OK"
     assert len(list(server.data.iterdir())) == 1
     server.stop()
-    assert list(server.data.iterdir()) == []
+    assert not server.data.exists()
     server.start()
     assert server.call("DBSIZE") == 0

@@ -15,10 +15,8 @@ import ctypes
 import gc
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -39,6 +37,7 @@ from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
+from dscache.server.volatile import VolatileDirectory
 from dscache.store.rocksdb import RocksStore
 
 log: Final = logging.getLogger("dscache")
@@ -92,7 +91,7 @@ class Server:
         self._timer: asyncio.Handle | None = None
         self._timer_at = 0.0
         self._has_failed = False
-        self._temporary: str | None = None
+        self._volatile: VolatileDirectory | None = None
 
     def run(self) -> int:
         """Serve until told to stop.
@@ -108,8 +107,8 @@ class Server:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(self._serve(directory))
         finally:
-            if self._temporary is not None:
-                shutil.rmtree(self._temporary, ignore_errors=True)
+            if self._volatile is not None:
+                self._volatile.remove()
 
     def _allow_clients_at_start(self) -> None:
         """Have the system allow ``maxclients``, or lower it to what the system allows."""
@@ -129,15 +128,8 @@ class Server:
         if not self._config.volatile:
             return Path(self._config.dir)
         # Where --dir points, so that the throw-away store is on the disk that was meant for data.
-        parent = Path(self._config.dir)
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = tempfile.mkdtemp(prefix="volatile-", dir=parent)
-        except OSError as error:
-            raise ConfigError(
-                f"no temporary store can be made in {parent}: {error.strerror}"
-            ) from error
-        return Path(self._temporary)
+        self._volatile = VolatileDirectory(Path(self._config.dir))
+        return self._volatile.path
 
     async def _serve(self, directory: Path) -> int:
         self._loop = asyncio.get_running_loop()

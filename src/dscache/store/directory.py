@@ -13,7 +13,8 @@ from dscache.store.journal import sync_directory
 #: The format of the directory as a whole; a newer one is refused.
 STORE_VERSION: Final = 1
 
-_LOCK_NAME: Final = "LOCK.dscache"
+#: Who holds the lock on this file has the directory.
+LOCK_NAME: Final = "LOCK.dscache"
 _VERSION_NAME: Final = "FORMAT"
 
 
@@ -24,7 +25,7 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
