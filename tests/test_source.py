@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -27,4 +28,26 @@ def test_no_function_catches_different_exceptions_under_one_name() -> None:
                         kind = ast.unparse(handler.type)
                         if caught.setdefault(handler.name, kind) != kind:
                             mistakes.append(f"{path}:{handler.lineno}: {handler.name}")
+    assert mistakes == []
+
+
+@pytest.mark.skipif(not SOURCE.exists(), reason="the source is not here")
+def test_every_module_is_named_in_the_house_table_of_the_architecture_and_only_once() -> None:
+    rows = {}
+    for line in (SOURCE.parent.parent / "ARCHITECTURE.md").read_text().splitlines():
+        room = re.match(r"\| \d \| `([a-z]+)/?`", line)
+        if room is not None:
+            rows[room[1]] = line
+    mistakes = []
+    for path in SOURCE.rglob("*.py"):
+        room_name, *rest = path.relative_to(SOURCE).with_suffix("").parts
+        if not rest:
+            # ``errors`` and ``clock`` share the row of ``config``.
+            rest, room_name = [room_name], "config"
+        if rest[-1].startswith("__"):
+            continue
+        name = "/".join(rest)
+        found = rows[room_name].count(f"`{name}`")
+        if found != 1:
+            mistakes.append(f"{room_name}: {name} stands there {found} times")
     assert mistakes == []

@@ -51,6 +51,10 @@ class ConfigError(DscacheError):
     """A directive is unknown or its value is refused; the text names file, line and remedy."""
 
 
+class CommandLineError(ConfigError):
+    """What stands on the command line is wrong: the process's exit code is another one."""
+
+
 class StoreError(DscacheError):
     """The store could not read or write; the operation may be tried again."""
 

@@ -77,7 +77,7 @@ def test_client_info_describes_the_caller(driver: Driver) -> None:
         "fd": str(7 + driver.session.number), "name": "me", "age": "12", "idle": "0", "flags": "N",
         "db": "0", "sub": "0", "psub": "0", "ssub": "0", "multi": "-1", "watch": "0", "qbuf": "26",
         "qbuf-free": "0", "argv-mem": "10", "multi-mem": "0", "rbs": "0", "rbp": "0", "obl": "0",
-        "oll": "0", "omem": "0", "tot-mem": "36", "events": "r", "cmd": "client|info",
+        "oll": "0", "omem": "0", "tot-mem": "10", "events": "r", "cmd": "client|info",
         "user": "default", "redir": "-1", "resp": "2", "lib-name": "", "lib-ver": "", "wait": "",
     }  # fmt: skip
 
@@ -118,8 +118,10 @@ def test_a_client_that_has_sent_nothing_has_no_command_and_grows_idle(driver: Dr
 
 def test_unsent_replies_are_shown(driver: Driver) -> None:
     driver.session.buffers = lambda: (3, 1000)
+    driver.session.memory_bytes = lambda: 5099
     line = shown(driver, driver.session)
-    assert (line["qbuf"], line["oll"], line["omem"], line["tot-mem"]) == ("3", "1", "1000", "1003")
+    # All that the client takes, and the arguments of the command that shows it.
+    assert (line["qbuf"], line["oll"], line["omem"], line["tot-mem"]) == ("3", "1", "1000", "5099")
     assert line["events"] == "rw"
 
 

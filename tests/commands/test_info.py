@@ -267,7 +267,7 @@ def test_full_memory_never_costs_a_key_in_the_terms_of_redis(driver: Driver) -> 
 
 
 def test_used_memory_is_the_sum_of_what_is_accounted(driver: Driver) -> None:
-    driver.engine.buffers_bytes = lambda: 1000
+    driver.engine.clients_bytes = lambda: 1000
     driver.run("SET", "a", "x" * 5000)
     memory = fields(driver, "memory")
     total = sum(

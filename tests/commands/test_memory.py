@@ -112,7 +112,7 @@ def test_the_doctor_notices_a_cache_that_is_too_small(driver: Driver) -> None:
 
 
 def test_the_doctor_notices_clients_that_do_not_read(driver: Driver) -> None:
-    driver.engine.buffers_bytes = lambda: 20 * 1024 * 1024
+    driver.engine.clients_bytes = lambda: 20 * 1024 * 1024
     assert "The buffers of clients take 20.00M" in doctor(driver)
 
 

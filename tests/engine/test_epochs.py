@@ -311,6 +311,30 @@ def test_writers_that_wait_for_room_are_refused_too() -> None:
     assert scripted.engine.room.writers_waiting == 0
 
 
+@pytest.mark.parametrize("words", [("CACHE", "FLUSH"), ("DBSIZE",)])
+def test_who_waits_for_a_commit_is_refused_when_they_have_failed_for_too_long(
+    scripted: ScriptedEngine, words: tuple[str, ...]
+) -> None:
+    """On a full disk they waited for ever."""
+    scripted.run("SET", "k", "1")
+    fail_one_commit(scripted)
+    scripted.engine.flusher.retry_at = time.perf_counter() + 3600
+    # Whether this key existed is not known before a commit.
+    scripted.run("SET", "other", "1")
+    replies = scripted.start(*words, session=scripted.new_session())
+    scripted.be_quiet()
+    assert replies == []
+    suffer_for(scripted, 6.0)
+    assert len(replies) == 1
+    assert str(replies[0]).startswith("b'-MISCONF The data set cannot be written to disk: ")
+    late = scripted.start("CACHE", "FLUSH", session=scripted.new_session())
+    scripted.engine.tick()
+    assert str(late).startswith("[b'-MISCONF ")
+    scripted.engine.flusher.retry_at = 0.0
+    scripted.save()
+    assert scripted.run("DBSIZE") == 2
+
+
 def test_a_transaction_that_is_refused_is_over(scripted: ScriptedEngine) -> None:
     scripted.run("SET", "k", "1")
     fail_one_commit(scripted)

@@ -45,6 +45,9 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     code, said = _serve("--port", "0", "--dir", str(file / "data"))
     assert code == 1
     assert said == (f"dscache: {file}/data cannot be used as the data directory: Not a directory\n")
+    code, said = _serve("--port", "0", "--dir", str(file))
+    assert code == 1
+    assert "it is a file; name a directory, or a path where one can be made" in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -114,6 +117,10 @@ def test_a_store_of_a_newer_format(start_server: StartServer) -> None:
     code, said = _serve("--port", str(server.address[1]), "--dir", str(server.data))
     assert code == 1
     assert f"{server.data} was written by a newer dscache (store format 9999" in said
+    version.write_text("")
+    code, said = _serve("--port", str(server.address[1]), "--dir", str(server.data))
+    assert code == 1
+    assert "is empty; it should say: dscache 1. " in said
     # It has not been touched.
     version.write_text(known)
     server.start()
@@ -142,13 +149,23 @@ def test_a_bad_line_of_the_configuration_is_named(tmp_path: Path, line: str, err
     assert f"{path}:3: " in said
 
 
-def test_a_bad_directive_of_the_command_line_is_named() -> None:
-    code, said = _serve("--colour", "green")
-    assert code == 1
-    assert "--colour: unknown directive" in said
-    code, said = _serve("--port", "70000")
-    assert code == 1
-    assert "'--port 70000': argument must be between 0 and 65535 inclusive" in said
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--colour", "green"], "--colour: unknown directive"),
+        (
+            ["--port", "70000"],
+            "'--port 70000': argument must be between 0 and 65535 inclusive",
+        ),
+        (["/dev/null", "/dev/null"], "'/dev/null': expected a directive such as --port"),
+    ],
+)
+def test_a_wrong_command_line_is_named_and_has_an_exit_code_of_its_own(
+    words: list[str], error: str
+) -> None:
+    code, said = _serve(*words)
+    assert code == 2
+    assert error in said
 
 
 def test_a_configuration_file_that_does_not_exist() -> None:
@@ -412,12 +429,38 @@ def test_shutdown_nosave_loses_what_was_not_flushed_and_nothing_else(
     assert server.call("MGET", "kept", "lost") == [b"1", None]
 
 
+def test_a_volatile_store_removes_what_was_made_for_it_and_what_killed_servers_left(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    parent = tmp_path / "made" / "for it"
+    server = start_server(volatile="yes", dir=str(parent))
+    running = start_server(volatile="yes", dir=str(parent))
+    starting = parent / "volatile-without-a-lock"
+    starting.mkdir()
+    assert running.call("SET", "name", "value") == b"OK"
+    server.kill()
+    assert len(list(parent.iterdir())) == 3
+    server.start()
+    assert "which a server that was killed had left" in server.log()
+    assert len(list(parent.iterdir())) == 3
+    assert running.call("CACHE", "FLUSH") == b"OK"
+    running.stop()
+    server.stop()
+    assert list(parent.iterdir()) == [starting]
+    starting.rmdir()
+    parent.rmdir()
+    parent.parent.rmdir()
+    server.start()
+    server.stop()
+    assert not parent.parent.exists()
+
+
 def test_a_volatile_store_leaves_nothing_behind(start_server: StartServer) -> None:
     server = start_server(volatile="yes")
     assert server.call("SET", "name", "value") == b"OK"
     assert server.call("CACHE", "FLUSH") == b"OK"
     assert len(list(server.data.iterdir())) == 1
     server.stop()
-    assert list(server.data.iterdir()) == []
+    assert not server.data.exists()
     server.start()
     assert server.call("DBSIZE") == 0

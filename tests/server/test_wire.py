@@ -279,7 +279,7 @@ def test_a_client_that_does_not_read_cannot_send_without_end(start_server: Start
             try:
                 sent += client.socket.send(wave[sent % len(wave) :])
             except BlockingIOError:
-                if int(_client_line(server, "lazy")["qbuf"]) > MEBIBYTE:
+                if int(_client_line(server, "lazy")["qbuf"]) > MEBIBYTE // 2:
                     break
             assert sent < 100 * MEBIBYTE
         assert int(_client_line(server, "lazy")["qbuf"]) < 2 * MEBIBYTE
@@ -333,10 +333,24 @@ def test_no_more_clients_than_maxclients(start_server: StartServer) -> None:
 
 
 def test_an_idle_client_is_disconnected_after_timeout(start_server: StartServer) -> None:
-    server = start_server(timeout=1)
+    server = start_server(timeout=1, loglevel="verbose")
     with server.connect() as client:
         assert client.call("PING") == b"PONG"
         assert client.read_to_end() == b""
+    (line,) = [line for line in server.log().splitlines() if "idle longer than timeout" in line]
+    assert "VERBOSE client 127.0.0.1:" in line
+
+
+def test_who_does_not_speak_the_protocol_is_logged_with_his_address(
+    start_server: StartServer,
+) -> None:
+    server = start_server(loglevel="verbose")
+    with server.connect() as client:
+        client.send(b"*1\r\n$x\r\n")
+        assert client.is_closed_by_server()
+    (line,) = [line for line in server.log().splitlines() if "Protocol error" in line]
+    assert "VERBOSE client 127.0.0.1:" in line
+    assert line.endswith("disconnected: ERR Protocol error: invalid bulk length")
 
 
 # Who may come in

@@ -158,7 +158,7 @@ def test_another_process_is_kept_out_until_it_may_come_in(directory: Path) -> No
     [
         ("dscache 2\n", r"newer dscache \(store format 2; this program knows 1\)"),
         ("dscache 10\n", "newer dscache"),
-        ("", "does not say which dscache format"),
+        ("", "is empty; it should say: dscache 1"),
         ("dscache\n", "does not say which dscache format"),
         ("dscache x\n", "does not say which dscache format"),
         ("other 1\n", "does not say which dscache format"),
@@ -196,7 +196,7 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match=r"file/data cannot be used .*: Not a directory"):
         open_store(tmp_path / "file" / "data")
-    with pytest.raises(StoreError, match=r"file cannot be used .*: File exists"):
+    with pytest.raises(StoreError, match=r"file cannot be used .*: it is a file; name a directory"):
         open_store(tmp_path / "file")
 
 

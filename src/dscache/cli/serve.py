@@ -6,8 +6,10 @@ import sys
 
 import click
 
-#: Exit code when the server cannot start: a bad directive, a directory in use, a port in use.
+#: Exit code when the server cannot start: a bad configuration file, a directory or a port in use.
 CANNOT_START = 1
+#: Exit code for a command line that is wrong in itself, as click's own.
+WRONG_COMMAND_LINE = 2
 
 
 @click.command(
@@ -30,11 +32,12 @@ def serve(words: tuple[str, ...]) -> None:
     "dscache config" prints all directives with their defaults and what they mean.
 
     \b
-    Exit codes: 0 after a clean shutdown, 1 when the server cannot start or
-    could not save everything, 2 for a wrong command line.
+    Exit codes: 0 after a clean shutdown, 1 when the server cannot start (also
+    for a mistake in CONFIG-FILE) or could not save everything, 2 for a wrong
+    command line.
     """
     from dscache.config import Config, parse_overrides
-    from dscache.errors import DscacheError
+    from dscache.errors import CommandLineError, DscacheError
     from dscache.server.server import Server
 
     path = words[0] if words and not words[0].startswith("--") else None
@@ -44,5 +47,5 @@ def serve(words: tuple[str, ...]) -> None:
         code = Server(config).run()
     except DscacheError as error:
         click.echo(f"dscache: {error}", err=True)
-        code = CANNOT_START
+        code = WRONG_COMMAND_LINE if isinstance(error, CommandLineError) else CANNOT_START
     sys.exit(code)

@@ -100,7 +100,8 @@ def cache_resident(session: Session, args: list[bytes]) -> object:
 def cache_flush(session: Session, args: list[bytes]) -> object:
     """Answers when all changes acknowledged before are on disk.
 
-    Waits as long as the disk refuses to take them; CLIENT LIST shows it (``wait=flush``).
+    CLIENT LIST shows who waits for it (``wait=flush``). If the disk does not take them, it ends with the
+    error that writes get then.
     """
     if not is_committed(session):
         raise CommitFault()

@@ -208,9 +208,9 @@ def client_reply(session: Session, args: list[bytes]) -> object:
     complexity="O(1)",
 )
 def client_no_evict(session: Session, args: list[bytes]) -> object:
-    """Marks this connection as one that is never closed to free memory.
+    """Spares this connection when clients are disconnected to free memory (maxmemory-clients).
 
-    No connection is, so far: the mark is kept and shown (flag ``e``).
+    CLIENT LIST shows the mark (flag ``e``).
     """
     session.no_evict = _is_on(args[2])
     return OK

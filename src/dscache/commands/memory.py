@@ -85,7 +85,7 @@ def memory_stats(session: Session, args: list[bytes]) -> object:
         b"peak.allocated": peak_bytes(engine),
         b"total.allocated": used,
         b"startup.allocated": engine.memory.baseline_bytes,
-        b"clients.normal": engine.buffers_bytes(),
+        b"clients.normal": engine.clients_bytes(),
         b"tracking": engine.tracking.used_bytes(),
         b"store.memory": engine.store.memory_bytes(),
         b"epoch.saving": int(residency.saving_bytes),
@@ -151,7 +151,7 @@ def _findings(engine: Engine) -> list[str]:
             f"{engine.room.writers_waiting} clients wait to write: memory is full of changes that are not"
             " on disk yet. The disk is too slow for that many writes, or failing (INFO store)."
         )
-    buffers = engine.buffers_bytes()
+    buffers = engine.clients_bytes()
     if buffers * _TOO_MUCH_FOR_CLIENTS > maxmemory:
         found.append(
             f"The buffers of clients take {human_bytes(buffers)}, which keys could use. CLIENT LIST"

@@ -27,7 +27,7 @@ from dscache.config.directives import (
 from dscache.config.file import USER, Statement, read_statements, rewrite_file, with_includes
 from dscache.config.memory import available_memory_bytes
 from dscache.config.quoting import quoted
-from dscache.errors import ConfigError
+from dscache.errors import CommandLineError, ConfigError
 
 _GLOB_CHARACTERS: Final = "[*?"
 
@@ -54,7 +54,8 @@ class Config(Directives):
     def from_arguments(cls, path: str | None, overrides: Sequence[tuple[str, list[str]]]) -> Config:
         """Read the file at ``path``, if one is given, then what stands on the command line.
 
-        Later statements replace earlier ones. Raises ``ConfigError`` that says where what is wrong.
+        Later statements replace earlier ones. Raises ``ConfigError`` that says where what is wrong, and
+        ``CommandLineError`` if that is on the command line itself.
         """
         config = cls()
         if path is not None:
@@ -183,6 +184,9 @@ class Config(Directives):
         is_argument = not statement.place
         if is_argument and not words and isinstance(directive, Boolean):
             words = ["yes"]
+        if not words:
+            accepted = f"a value is missing: {directive.accepts()}"
+            raise statement.error(f"wrong number of arguments, {accepted}")
         try:
             value = directive.parse(words, self.value_of(directive))
         except ConfigError as error:
@@ -257,7 +261,7 @@ def parse_overrides(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
         elif overrides:
             overrides[-1][1].append(argument)
         else:
-            raise ConfigError(f"'{argument}': expected a directive such as --port")
+            raise CommandLineError(f"'{argument}': expected a directive such as --port")
     return overrides
 
 
@@ -268,7 +272,7 @@ def _unknown(statement: Statement) -> ConfigError:
         remedy = f"; did you mean '{similar[0]}'?" if similar else ""
         return ConfigError(f"{statement.place}: '{statement.name}': unknown directive{remedy}")
     remedy = f"; did you mean --{similar[0]}?" if similar else ""
-    return ConfigError(f"--{statement.name}: unknown directive{remedy}")
+    return CommandLineError(f"--{statement.name}: unknown directive{remedy}")
 
 
 def _set_failed(name: str, reason: str) -> ConfigError:

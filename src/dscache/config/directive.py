@@ -149,7 +149,7 @@ class Integer(Directive[int]):
 class Octal(Directive[int]):
     """File permissions, written in octal as for chmod."""
 
-    hint = " such as 700"
+    hint = ", such as 700"
 
     def __init__(
         self, name: str, *, default: int, maximum: int, doc: str, section: Section
@@ -181,7 +181,7 @@ class Memory(Directive[int]):
     accepted although it is below ``minimum``.
     """
 
-    hint = " such as 100mb"
+    hint = ", such as 100mb"
 
     def __init__(
         self,
@@ -221,6 +221,40 @@ class Memory(Directive[int]):
         return _memory_text(value)
 
 
+class MemoryOrPercent(Directive[int]):
+    """A number of bytes as ``Memory``, or a percentage up to 100, which is kept as a negative number."""
+
+    hint = ", such as 100mb or 10%"
+
+    def __init__(self, name: str, *, default: int, doc: str, section: Section) -> None:
+        super().__init__(name, default, doc, section, immutable=False)
+
+    def parse(self, words: Sequence[str], _current: object, /) -> int:
+        word = _only(words)
+        percentage = _integer(word[:-1]) if word.endswith("%") else None
+        if percentage is not None and percentage >= 0:
+            if percentage > 100:
+                raise ConfigError("percentage argument must be less or equal to 100")
+            return -percentage
+        value = _memory_bytes(word)
+        if value is None:
+            raise ConfigError("argument must be a memory or percent value")
+        if value > INT64_MAX:
+            raise _out_of_bounds("-100", str(INT64_MAX))
+        return value
+
+    def render(self, value: object) -> str:
+        assert isinstance(value, int)
+        return f"{-value}%" if value < 0 else str(value)
+
+    def accepts(self) -> str:
+        return "0, a memory size, or a percentage of maxmemory from 0% to 100%"
+
+    def _file_text(self, value: object) -> str:
+        assert isinstance(value, int)
+        return self.render(value) if value < 0 else _memory_text(value)
+
+
 class Seconds(Directive[float]):
     """A duration in seconds, to the microsecond."""
 
@@ -231,10 +265,11 @@ class Seconds(Directive[float]):
         self.maximum: Final = maximum
 
     def parse(self, words: Sequence[str], _current: object, /) -> float:
-        value = _number(_only(words))
+        word = _only(words)
+        value = _number(word.removeprefix("-"))
         if value is None:
             raise ConfigError("argument couldn't be parsed into a number of seconds")
-        if value > self.maximum:
+        if word.startswith("-") or value > self.maximum:
             raise _out_of_bounds("0", _number_text(self.maximum))
         return value
 
@@ -268,7 +303,7 @@ class Boolean(Directive[bool]):
 
 
 class Choice(Directive[str]):
-    """One of a few words."""
+    """One of a few words. ``remedy`` is what whoever wants another one should know."""
 
     def __init__(
         self,
@@ -279,15 +314,17 @@ class Choice(Directive[str]):
         doc: str,
         section: Section,
         immutable: bool = False,
+        remedy: str = "",
     ) -> None:
         super().__init__(name, default, doc, section, immutable)
         self.choices: Final = choices
+        self._remedy: Final = remedy
 
     def parse(self, words: Sequence[str], _current: object, /) -> str:
         word = _only(words).lower()
         if word not in self.choices:
             listed = ", ".join(self.choices)
-            raise ConfigError(f"argument(s) must be one of the following: {listed}")
+            raise ConfigError(f"argument(s) must be one of the following: {listed}{self._remedy}")
         return word
 
     def render(self, value: object) -> str:

@@ -7,8 +7,9 @@ without effect is a defect.
 
 Names, defaults and bounds are those of Redis 7.4 wherever Redis has the directive. The exceptions:
 ``dir`` is immutable here and has a default of its own (the store lives there), ``maxmemory`` has a
-lower bound and its 0 is not "unlimited" (a cache without bound would be pointless), and ``hz``
-refuses values that Redis would silently cap.
+lower bound and its 0 is not "unlimited" (a cache without bound would be pointless),
+``maxmemory-clients`` is on (or that bound would not hold), and ``hz`` refuses values that Redis would
+silently cap.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dscache.config.directive import (
     EventClasses,
     Integer,
     Memory,
+    MemoryOrPercent,
     Octal,
     OutputLimit,
     OutputLimits,
@@ -243,6 +245,17 @@ class Directives:
         doc="The memory that the cached part of the data set may take, all bookkeeping included. 0:"
         " a quarter of the memory of the machine or of the container, whichever is smaller.",
     )
+    maxmemory_policy = Choice(
+        "maxmemory-policy",
+        default="noeviction",
+        choices=("noeviction",),
+        remedy="; no key is ever lost when memory is full, and cache-policy says which entries leave"
+        " memory for the disk first",
+        section=MEMORY,
+        doc="Here for clients that ask for it. Redis's other policies delete keys when memory is full;"
+        " here full memory never costs a key, because all are on disk. The directive to change is"
+        " cache-policy: which entries leave memory first.",
+    )
     cache_policy = Choice(
         "cache-policy",
         default="s3fifo",
@@ -278,7 +291,19 @@ class Directives:
         maximum=2**32 - 1,
         section=CLIENTS,
         doc="The number of clients that may be connected at once; further ones get an error. The"
-        " operating system's limit of open files must allow it.",
+        " process's limit of open files is raised for it as far as the system allows; if that does not"
+        " suffice, the server starts with fewer, and says so in its log.",
+    )
+    maxmemory_clients = MemoryOrPercent(
+        "maxmemory-clients",
+        default=-50,
+        section=CLIENTS,
+        doc="What all clients together may take: requests that are not carried out yet, replies that"
+        " are not read yet, and 4 KiB for each connection. Beyond it those that take most are"
+        " disconnected first, except those that have asked not to be (CLIENT NO-EVICT). It counts"
+        " against maxmemory. 0: no limit. The default differs from Redis's, which is 0: here maxmemory"
+        " is a promise, and what clients take beyond half of it could not be taken from the cache any"
+        " more.",
     )
     proto_max_bulk_len = Memory(
         "proto-max-bulk-len",

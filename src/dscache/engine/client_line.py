@@ -41,7 +41,7 @@ def client_line(session: Session, caller: Session, args: list[bytes]) -> bytes:
         f" multi={queued} watch={len(session.watched)}"
         f" qbuf={query_bytes} qbuf-free=0 argv-mem={args_bytes} multi-mem={queued_bytes}"
         f" rbs=0 rbp=0 obl=0 oll={1 if output_bytes else 0} omem={output_bytes}"
-        f" tot-mem={query_bytes + output_bytes + args_bytes + queued_bytes}"
+        f" tot-mem={session.memory_bytes() + args_bytes}"
         f" events={events} cmd={'NULL' if command is None else command.name}"
         f" user={session.user.name.decode('utf-8', 'surrogateescape')}"
         f" redir={redirection(session)} resp={session.resp}"

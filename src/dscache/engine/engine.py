@@ -65,6 +65,7 @@ from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
 from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
+from dscache.engine.trouble import TroubleLog, cause_of
 from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
 from dscache.errors import CommandError, DscacheError
@@ -148,8 +149,8 @@ class Engine:
         self.tracking: Final[Tracking] = Tracking(self.core, self.sessions, want_turn)
         self.core.tracking = self.tracking
         self._next_session = 1
-        #: Client buffers' total bytes, for the memory bound; the server knows.
-        self.buffers_bytes: Callable[[], int] = _none
+        #: What all clients take, for the memory bound; the server knows.
+        self.clients_bytes: Callable[[], int] = _none
         #: SHUTDOWN: end the process; the argument says whether to save first. The server's.
         self.on_shutdown: Callable[[bool], None] = _cannot_shut_down
         self.latency_tracking = config.latency_tracking
@@ -175,6 +176,7 @@ class Engine:
         self.pacer: Final[Pacer] = Pacer(
             residency, flusher, workers, self.room.before_cut, want_turn
         )
+        self._trouble: Final[TroubleLog] = TroubleLog()
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
         self.pause_writes_only = False
@@ -383,10 +385,10 @@ class Engine:
             raise RoomFault()
 
     def refusal(self) -> bytes:
-        """The error of a write while the disk does not take any."""
+        """The error of who needs the disk to take changes, while it does not."""
         return (
             b"MISCONF The data set cannot be written to disk: "
-            + self.flusher.last_error.encode()
+            + cause_of(self.flusher.last_error).encode()
             + b". Writes are refused until it can; INFO store shows the state."
         )
 
@@ -472,6 +474,11 @@ class Engine:
     def _epoch_ended(self, epoch: Epoch) -> None:
         """The commit thread is done with ``epoch``; ``Flusher.work`` finishes it in slices."""
         self.room.epoch_ended(epoch)
+        failing_since = self.flusher.failing_since
+        if epoch.error is not None:
+            self._trouble.failed(time.perf_counter(), failing_since, self.flusher.last_error)
+        elif failing_since != 0.0:
+            self._trouble.succeeded(time.perf_counter(), failing_since)
         if epoch.error is None:
             self.expiry.epoch_committed(epoch)
             self.field_expiry.epoch_committed(epoch)
@@ -545,7 +552,7 @@ class Engine:
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        others = self.buffers_bytes() + self.scripts.memory_bytes + self.tracking.used_bytes()
+        others = self.clients_bytes() + self.scripts.memory_bytes + self.tracking.used_bytes()
         memory.tick(self.store.memory_bytes(), others)
         used_bytes = self.residency.used_bytes() + memory.store_bytes + others
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
@@ -560,6 +567,7 @@ class Engine:
             self.end_pause()
         if self.pacer.refuses_writes():
             self.room.refuse_writers()
+            self.room.refuse_commits(CommandError(self.refusal()))
         self._after_work()
         self._want_turn()
 
@@ -615,7 +623,7 @@ def _no_timer(when: float) -> None:
 
 
 def _none() -> int:
-    """Nobody has buffers."""
+    """There are no clients."""
     return 0
 
 

@@ -56,6 +56,8 @@ class ServerCounters:
         self.run_id: Final = secrets.token_hex(20)
         self.tcp_port: i64 = 0
         self.executable = ""
+        #: When ``net_input_bytes`` is beyond this, what clients hold is to be looked at again.
+        self.look_at_clients_at: i64 = 0
         self.config_file = ""
         #: The most that counted against maxmemory.
         self.peak_used_bytes: i64 = 0
@@ -73,6 +75,8 @@ class ServerCounters:
         #: Clients that were disconnected because they sent too much ahead, or did not read.
         self.client_query_buffer_limit_disconnections: i64 = 0
         self.client_output_buffer_limit_disconnections: i64 = 0
+        #: Clients that were disconnected because all together took more than maxmemory-clients.
+        self.evicted_clients: i64 = 0
 
     def sample(self, now: float, commands: i64, used_bytes: i64) -> None:
         """Take samples: ``commands`` carried out so far, ``used_bytes`` of maxmemory now."""

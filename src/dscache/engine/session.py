@@ -82,6 +82,8 @@ class Session:
         self.commands: i64 = 0
         #: What the owner knows of its buffers, for CLIENT LIST and the memory bound.
         self.buffers: Callable[[], tuple[int, int]] = _no_buffers
+        #: And of all that the client takes, itself included.
+        self.memory_bytes: Callable[[], int] = _no_memory
         #: CLIENT REPLY, see the table above. The owner asks ``should_drop_reply`` unless it is 0.
         self.reply_mode: i64 = REPLY_ON
         #: The owner has been asked to close: no further request is carried out.
@@ -135,6 +137,17 @@ class Session:
             self.reply_mode = REPLY_ON
         return True
 
+    def let_go(self) -> None:
+        """The client is gone: forget its owner.
+
+        Owner and session know each other. Left to the cyclic collector, which looks rarely, the
+        buffers of 4,000 clients that had gone were still there minutes later (60 MB).
+        """
+        self.deliver = self.push = _nowhere
+        self.close = _do_nothing
+        self.buffers = _no_buffers
+        self.memory_bytes = _no_memory
+
     def end(self) -> None:
         """Let the owner end the connection (QUIT, CLIENT KILL), after the replies that are due."""
         self.is_closing = True
@@ -148,3 +161,8 @@ def _do_nothing() -> None:
 def _no_buffers() -> tuple[int, int]:
     """(query buffer, output buffer) of a session without a connection."""
     return 0, 0
+
+
+def _no_memory() -> int:
+    """What a session without a connection takes is its owner's."""
+    return 0

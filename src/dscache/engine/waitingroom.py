@@ -56,6 +56,11 @@ from dscache.values.base import STRING, Apart
 #: Requests that one client has sent ahead and whose keys are loaded ahead.
 LOOK_AHEAD: Final = 512
 
+# Their values, on their way, may take this part of the entries' memory, all clients' together. How large
+# they are is guessed from what is in memory; after a start, there is nothing to guess from.
+_LOADS_SHARE: Final = 4
+_LEAST_GUESS_BYTES: Final = 1024
+
 #: Runs a command: the reply, or SUSPENDED.
 Run = Callable[[Session, Command, list[bytes]], object]
 #: The reply of a command that cannot run, because what it waited for has failed.
@@ -255,6 +260,17 @@ class WaitingRoom:
                     _add_if_missing(missing, self._keyspaces[other].space, args[place], HEAD)
         return missing
 
+    def look_ahead_room(self) -> int:
+        """For how many more requests loading ahead makes sense now.
+
+        Values on their way are in no account yet, and if they are more than memory has room for,
+        they push each other out before they are used.
+        """
+        residency = self._core.residency
+        mean_bytes = int(residency.entries_bytes) // max(int(residency.resident), 1)
+        loads = int(residency.limit_bytes) // _LOADS_SHARE // max(mean_bytes, _LEAST_GUESS_BYTES)
+        return max(loads - int(self._core.loader.in_progress), 0)
+
     def look_ahead(self, session: Session, requests: list[list[bytes]]) -> None:
         """Load the keys of ``requests``, which ``session`` has sent behind the one that waits."""
         for args in requests:
@@ -447,6 +463,16 @@ class WaitingRoom:
         waiting = list(self._for_room)
         self._for_room.clear()
         for wait in waiting:
+            self.wait_ended(wait)
+
+    def refuse_commits(self, error: DscacheError) -> None:
+        """So do those who wait for a commit, or for a number of keys that a commit settles."""
+        waiting = [wait for _, wait in self._for_commit]
+        waiting += [one.wait for one in self._for_settling]
+        self._for_commit = []
+        self._for_settling = []
+        for wait in waiting:
+            wait.error = error
             self.wait_ended(wait)
 
     def end_pause(self) -> None:

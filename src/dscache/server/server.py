@@ -15,10 +15,8 @@ import ctypes
 import gc
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -40,6 +38,8 @@ from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
 from dscache.server.meanwhile import Meanwhile
+from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
+from dscache.server.volatile import VolatileDirectory
 from dscache.store.rocksdb import RocksStore
 
 log: Final = logging.getLogger("dscache")
@@ -71,6 +71,16 @@ def limit_malloc_arenas() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def _allow_clients(config: Config) -> None:
+    """CONFIG SET maxclients. Raises ConfigError if the system does not allow so many."""
+    allowed = allow_clients(config.maxclients)
+    if allowed < config.maxclients:
+        raise ConfigError(
+            "The operating system is not able to handle the specified number of clients, try with"
+            f" {allowed}"
+        )
+
+
 class Server:
     """One running server. ``run`` returns the process's exit code."""
 
@@ -83,7 +93,7 @@ class Server:
         self._timer: asyncio.Handle | None = None
         self._timer_at = 0.0
         self._has_failed = False
-        self._temporary: str | None = None
+        self._volatile: VolatileDirectory | None = None
 
     def run(self) -> int:
         """Serve until told to stop.
@@ -93,27 +103,35 @@ class Server:
         config = self._config
         set_up_log(config.loglevel, config.logfile)
         limit_malloc_arenas()
+        self._allow_clients_at_start()
         directory = self._directory()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(self._serve(directory))
         finally:
-            if self._temporary is not None:
-                shutil.rmtree(self._temporary, ignore_errors=True)
+            if self._volatile is not None:
+                self._volatile.remove()
+
+    def _allow_clients_at_start(self) -> None:
+        """Have the system allow ``maxclients``, or lower it to what the system allows."""
+        wanted = self._config.maxclients
+        allowed = allow_clients(wanted)
+        if allowed < wanted:
+            self._config.set_many([("maxclients", str(allowed))])
+            log.warning(
+                "maxclients is %d instead of %d, because the limit of open files is too low; raise it"
+                " to %d (ulimit -n)",
+                allowed,
+                wanted,
+                wanted + RESERVED,
+            )
 
     def _directory(self) -> Path:
         if not self._config.volatile:
             return Path(self._config.dir)
         # Where --dir points, so that the throw-away store is on the disk that was meant for data.
-        parent = Path(self._config.dir)
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = tempfile.mkdtemp(prefix="volatile-", dir=parent)
-        except OSError as error:
-            raise ConfigError(
-                f"no temporary store can be made in {parent}: {error.strerror}"
-            ) from error
-        return Path(self._temporary)
+        self._volatile = VolatileDirectory(Path(self._config.dir))
+        return self._volatile.path
 
     async def _serve(self, directory: Path) -> int:
         self._loop = asyncio.get_running_loop()
@@ -131,7 +149,7 @@ class Server:
             engine.close()
             raise
         self._clients = Clients(engine)
-        engine.buffers_bytes = self._clients.buffers_bytes
+        engine.clients_bytes = self._clients.memory_bytes
         engine.on_shutdown = self.stop
         engine.want_turn_at = self._turn_at
         engine.counters.tcp_port = config.port
@@ -147,6 +165,7 @@ class Server:
             ("proto-max-bulk-len",),
             lambda _: self._clients.set_max_bulk_bytes(config.proto_max_bulk_len),
         )
+        config.on_change(("maxclients",), _allow_clients)
         config.on_change(("loglevel",), lambda _: log.setLevel(LEVELS[config.loglevel]))
         try:
             await self._listeners.open()
@@ -224,6 +243,7 @@ class Server:
 
     async def _tick(self) -> None:
         engine = self._engine
+        open_files = OpenFiles()
         interval = 0.0
         next_tick = time.perf_counter()
         while True:
@@ -231,6 +251,7 @@ class Server:
             if now >= next_tick:
                 engine.tick()
                 self._clients.tick(engine.core.clock.time())
+                open_files.watch(now)
                 interval = 1.0 / self._config.hz
                 next_tick = now + interval
             else:

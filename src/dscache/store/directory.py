@@ -13,7 +13,8 @@ from dscache.store.journal import sync_directory
 #: The format of the directory as a whole; a newer one is refused.
 STORE_VERSION: Final = 1
 
-_LOCK_NAME: Final = "LOCK.dscache"
+#: Who holds the lock on this file has the directory.
+LOCK_NAME: Final = "LOCK.dscache"
 _VERSION_NAME: Final = "FORMAT"
 
 
@@ -24,7 +25,7 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -61,6 +62,11 @@ def check_version(directory: Path, database: Path) -> None:
             raise StoreFormatError(f"{directory} holds a RocksDB that is not dscache's") from None
         _mark(path)
         return
+    if not text:
+        raise StoreFormatError(
+            f"{path} is empty; it should say: dscache {STORE_VERSION}. If {directory} is a data"
+            " directory of dscache, write that line into it; if not, choose another --dir"
+        )
     name, _, number = text.partition(" ")
     if name != "dscache" or not (number.isascii() and number.isdigit()):
         raise StoreFormatError(f"{path} does not say which dscache format this is: {text[:40]!r}")

@@ -390,4 +390,7 @@ class RocksStore:
 
 
 def _unusable(directory: Path, error: OSError) -> StoreError:
-    return StoreError(f"{directory} cannot be used as the data directory: {error.strerror}")
+    reason = error.strerror
+    if directory.is_file():
+        reason = "it is a file; name a directory, or a path where one can be made"
+    return StoreError(f"{directory} cannot be used as the data directory: {reason}")

@@ -164,6 +164,12 @@ STATS: Final = Section(
             lambda engine: int(engine.counters.client_query_buffer_limit_disconnections),
         ),
         Figure(
+            "evicted_clients",
+            COUNTER,
+            "Clients that were disconnected because all together took more than maxmemory-clients.",
+            lambda engine: int(engine.counters.evicted_clients),
+        ),
+        Figure(
             "client_output_buffer_limit_disconnections",
             COUNTER,
             "Clients that were disconnected because they did not read their replies"

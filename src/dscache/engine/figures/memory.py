@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def used_bytes(engine: Engine) -> int:
-    """All that counts against maxmemory: entries and the epoch, the store, what clients take."""
-    return engine.residency.used_bytes() + engine.store.memory_bytes() + _clients_bytes(engine)
+    """All that counts against maxmemory: entries and the epoch, the store, clients, scripts."""
+    return engine.residency.used_bytes() + engine.store.memory_bytes() + _others_bytes(engine)
 
 
-def _clients_bytes(engine: Engine) -> int:
-    return engine.buffers_bytes() + engine.tracking.used_bytes()
+def _others_bytes(engine: Engine) -> int:
+    return engine.clients_bytes() + engine.tracking.used_bytes() + engine.scripts.memory_bytes
 
 
 def peak_bytes(engine: Engine) -> int:
@@ -34,7 +34,7 @@ def overhead_bytes(engine: Engine) -> int:
     entries = int(residency.resident) * ENTRY_BYTES
     policy = int(residency.policy.overhead_bytes())
     absent = residency.absent.size_bytes
-    return entries + policy + absent + engine.store.memory_bytes() + _clients_bytes(engine)
+    return entries + policy + absent + engine.store.memory_bytes() + _others_bytes(engine)
 
 
 def dataset_bytes(engine: Engine) -> int:
@@ -216,8 +216,9 @@ MEMORY: Final = Section(
         Figure(
             "mem_clients_normal",
             GAUGE,
-            "Query and output buffers of all clients.",
-            lambda engine: engine.buffers_bytes(),
+            "What all clients take: query and output buffers, commands that wait or are queued, and 4 KiB"
+            " for each connection.",
+            lambda engine: engine.clients_bytes(),
         ),
         Figure(
             "mem_tracking",
