@@ -79,6 +79,15 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert shown == {
         "bind": "127.0.0.1 -::1",
         "port": "6379",
+        "tls-port": "0",
+        "tls-cert-file": "",
+        "tls-key-file": "",
+        "tls-key-file-pass": "",
+        "tls-ca-cert-file": "",
+        "tls-ca-cert-dir": "",
+        "tls-auth-clients": "yes",
+        "tls-protocols": "",
+        "tls-ciphers": "",
         "tcp-backlog": "511",
         "unixsocket": "",
         "unixsocketperm": "0",
@@ -153,9 +162,10 @@ def test_every_directive_is_documented_and_named_as_its_attribute(
     assert Config.find(directive.name.upper()) is directive
 
 
-def test_only_the_password_is_secret() -> None:
+def test_passwords_are_secret_and_nothing_else() -> None:
     assert [directive.name for directive in Config.directives() if directive.secret] == [
-        "requirepass"
+        "tls-key-file-pass",
+        "requirepass",
     ]
 
 

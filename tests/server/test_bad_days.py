@@ -104,7 +104,7 @@ def test_a_unix_socket_in_use_or_of_impossible_name(
 def test_nothing_to_listen_on(tmp_path: Path) -> None:
     code, said = _serve("--port", "0", "--dir", str(tmp_path / "data"))
     assert code == 1
-    assert "nothing to listen on: set port, or unixsocket, or both" in said
+    assert "nothing to listen on: set port, tls-port or unixsocket" in said
 
 
 def test_a_store_of_a_newer_format(start_server: StartServer) -> None:

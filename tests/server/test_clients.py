@@ -52,12 +52,24 @@ def test_without_a_limit_nobody_is_evicted_and_a_new_one_takes_effect_at_once(
     start_server: StartServer,
 ) -> None:
     server = start_server(maxmemory="16mb", maxmemory_clients=0)
-    held = _hold(server, 12 * MEBIBYTE)
+    more = _hold(server, 7 * MEBIBYTE)
+    less = _hold(server, 5 * MEBIBYTE)
     until(lambda: server.figure("mem_clients_normal") > 12 * MEBIBYTE, "all of it is there")
     assert server.figure("evicted_clients") == 0
-    assert server.call("CONFIG", "SET", "maxmemory-clients", "50%") == b"OK"
-    assert held.is_closed_by_server()
+    assert server.call("CONFIG", "SET", "maxmemory-clients", "8mb") == b"OK"
+    assert more.is_closed_by_server()
     assert server.figure("evicted_clients") == 1
+    assert _ends_well(less, 5 * MEBIBYTE)
+
+
+def test_one_client_alone_may_hold_more_for_one_large_request(start_server: StartServer) -> None:
+    server = start_server(maxmemory="16mb", maxmemory_clients="1mb")
+    large = _hold(server, 12 * MEBIBYTE)
+    other = _hold(server, 500 * KIBIBYTE)
+    until(lambda: server.figure("mem_clients_normal") > 12 * MEBIBYTE, "all of it is there")
+    assert _ends_well(large, 12 * MEBIBYTE)
+    assert _ends_well(other, 500 * KIBIBYTE)
+    assert server.figure("evicted_clients") == 0
 
 
 def test_idle_connections_are_accounted(start_server: StartServer) -> None:

@@ -115,16 +115,16 @@ class Config(Directives):
         """Change all the named directives to the given texts, or none of them.
 
         Raises ``ConfigError``; its text is the error reply of Redis, code first. Listeners of a
-        directive whose value really changes are called once, in the order of registration, when all
-        new values are in place. If one vetoes, the old values come back and those called before it
-        are called again.
+        directive whose value really changes (or that names a file, which may have changed) are called
+        once, in the order of registration, when all new values are in place. If one vetoes, the old
+        values come back and those called before it are called again.
         """
         new = self._parsed(pairs)
         old = [(directive, self.value_of(directive)) for directive, _ in new]
         changed = [
             directive.name
             for (directive, value), (_, old_value) in zip(new, old, strict=True)
-            if value != old_value
+            if value != old_value or directive.names_file
         ]
         for directive, value in new:
             self._store(directive, value)

@@ -59,6 +59,9 @@ class Directive(ABC, Generic[T_co]):
     hint: str = ""
     """Added to an error of the file or the command line, to show what would be right."""
 
+    names_file: bool = False
+    """The value names a file that is read: setting it to the same value again reads it again."""
+
     def __init__(
         self,
         name: str,
@@ -347,9 +350,11 @@ class Text(Directive[str]):
         immutable: bool = False,
         secret: bool = False,
         required: bool = False,
+        names_file: bool = False,
     ) -> None:
         super().__init__(name, default, doc, section, immutable, secret)
         self.required: Final = required
+        self.names_file = names_file
 
     def parse(self, words: Sequence[str], _current: object, /) -> str:
         word = _only(words)

@@ -100,6 +100,71 @@ class Directives:
         section=NETWORK,
         doc="The TCP port to listen on. 0: do not listen on TCP.",
     )
+    tls_port = Integer(
+        "tls-port",
+        default=0,
+        minimum=0,
+        maximum=65535,
+        section=NETWORK,
+        doc="The TCP port to listen on for TLS, on the same addresses. 0: do not. With port 0 the server"
+        " speaks TLS only. A slow script is not interrupted for clients that speak TLS.",
+    )
+    tls_cert_file = Text(
+        "tls-cert-file",
+        default="",
+        section=NETWORK,
+        names_file=True,
+        doc="The server's certificate, in PEM form, with the certificates that lead to its authority. Setting"
+        " it again, or any other of the tls directives, reads all files anew; connections stay.",
+    )
+    tls_key_file = Text(
+        "tls-key-file",
+        default="",
+        section=NETWORK,
+        names_file=True,
+        doc="The private key of the certificate.",
+    )
+    tls_key_file_pass = Text(
+        "tls-key-file-pass",
+        default="",
+        section=NETWORK,
+        secret=True,
+        doc="The password of the private key, if it is encrypted.",
+    )
+    tls_ca_cert_file = Text(
+        "tls-ca-cert-file",
+        default="",
+        section=NETWORK,
+        names_file=True,
+        doc="The certificates of the authorities that client certificates must be from.",
+    )
+    tls_ca_cert_dir = Text(
+        "tls-ca-cert-dir",
+        default="",
+        section=NETWORK,
+        names_file=True,
+        doc="A directory of such certificates, named by hashes as OpenSSL wants them.",
+    )
+    tls_auth_clients = Choice(
+        "tls-auth-clients",
+        default="yes",
+        choices=("yes", "no", "optional"),
+        section=NETWORK,
+        doc="Whether clients must show a certificate: yes, no, or optional (if they show one it must be"
+        " right).",
+    )
+    tls_protocols = Text(
+        "tls-protocols",
+        default="",
+        section=NETWORK,
+        doc="The versions that are spoken: TLSv1.2, TLSv1.3 or both. Empty: both.",
+    )
+    tls_ciphers = Text(
+        "tls-ciphers",
+        default="",
+        section=NETWORK,
+        doc="The ciphers for TLSv1.2, in OpenSSL's notation. Empty: OpenSSL's choice.",
+    )
     tcp_backlog = Integer(
         "tcp-backlog",
         default=511,
@@ -301,7 +366,8 @@ class Directives:
         doc="What all clients together may take: requests that are not carried out yet, replies that"
         " are not read yet, and 4 KiB for each connection. Beyond it those that take most are"
         " disconnected first, except those that have asked not to be (CLIENT NO-EVICT). It counts"
-        " against maxmemory. 0: no limit. The default differs from Redis's, which is 0: here maxmemory"
+        " against maxmemory. A percentage is at least 16mb, and one client alone may take more, for one"
+        " large request or reply. 0: no limit. The default differs from Redis's, which is 0: here maxmemory"
         " is a promise, and what clients take beyond half of it could not be taken from the cache any"
         " more.",
     )

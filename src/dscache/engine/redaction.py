@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _HIDDEN: Final = b"(redacted)"
 
 #: Directives whose value is a password.
-_SECRET_DIRECTIVES: Final = (b"requirepass",)
+_SECRET_DIRECTIVES: Final = (b"requirepass", b"tls-key-file-pass")
 #: Subcommands whose arguments are names of users, and rules with their passwords.
 _ABOUT_USERS: Final = ("acl|setuser", "acl|getuser", "acl|deluser")
 

@@ -54,6 +54,23 @@ _TOO_DEEP: Final = ErrorReply(b"ERR reached lua stack limit")
 _LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
+#: What an item takes in a table of Lua, beside its bytes.
+_ITEM_BYTES: Final = 40
+
+
+def weight(value: object) -> int:
+    """What a reply takes in Lua, about. O(its items); little beside converting it."""
+    if isinstance(value, bytes):
+        return len(value) + _ITEM_BYTES
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return _ITEM_BYTES + sum([weight(item) for item in value])
+    if isinstance(value, dict):
+        return weight(list(value.keys())) + weight(list(value.values()))
+    if isinstance(value, (Pairs, Grouped, SetReply)):
+        return weight(value.items)
+    return _ITEM_BYTES
+
+
 class Converter:
     """Conversions for one Lua state, whose tables ``table_from`` makes; the others are the prelude's."""
 

@@ -16,7 +16,7 @@ from lupa.lua51 import LuaError, LuaRuntime
 
 from dscache.errors import DscacheError
 from dscache.lua import bit, cjson, cmsgpack, lua_struct
-from dscache.lua.convert import Converter
+from dscache.lua.convert import Converter, weight
 from dscache.lua.library import run_file
 
 
@@ -59,6 +59,8 @@ _NO_MEMORY: Final = b"ERR Scripts take too much memory. SCRIPT FLUSH forgets tho
 #: Memory beyond the bound in which a failing allocation is Lua's own affair. Within a Python function
 #: it would be fatal, hence the margin: none that a script calls begins beyond the bound.
 _MARGIN_BYTES: Final = 1 << 30
+_LARGEST_REPLY_BYTES: Final = _MARGIN_BYTES // 2
+_TOO_LARGE: Final = b"ERR The reply is too large for a script: more than 512mb."
 
 # Collections in a row at most: the buffer that strings are joined in halves at each.
 _COLLECTIONS: Final = 6
@@ -98,7 +100,9 @@ class Sandbox:
         #: RESP version whose types replies have inside the running script.
         self.resp = 2
         tables = {name: install(runtime) for name, install in _LIBRARIES.items()}
+        # Made beforehand: when they are needed nothing may be allocated.
         self._no_memory: Final = runtime.table_from({b"err": _NO_MEMORY})
+        self._too_large: Final = runtime.table_from({b"err": _TOO_LARGE})
         (
             self._compile,
             self._run_script,
@@ -137,7 +141,10 @@ class Sandbox:
     def _dispatch(self, *args: object) -> object:
         if self.memory_bytes > self._memory_limit:
             return self._no_memory
-        return self._converter.to_lua(self._host.dispatch(args), self.resp == 3)
+        reply = self._host.dispatch(args)
+        if type(reply) is not int and weight(reply) > _LARGEST_REPLY_BYTES:
+            return self._too_large
+        return self._converter.to_lua(reply, self.resp == 3)
 
     def _dispatch_many(self, table: object, count: int) -> object:
         if self.memory_bytes > self._memory_limit:

@@ -35,6 +35,10 @@ _LARGEST_SHARE_BYTES: Final = 1024 * 1024
 # As Redis: with less than this for all clients, nobody could get in to correct it.
 _LEAST_LIMIT_BYTES: Final = 128 * 1024
 
+# A part of maxmemory is never less than this: twenty ordinary clients, each with a few hundred kilobytes
+# on their way, must not be disconnected because the cache is tiny.
+_LEAST_PART_BYTES: Final = 16 * 1024 * 1024
+
 # What clients hold is looked at again when this part of their limit has arrived.
 _LOOK_AGAIN_SHARE: Final = 4
 
@@ -64,7 +68,7 @@ class Clients:
         if len(self._connections) >= config.maxclients:
             engine.counters.connections_rejected += 1
             return _TOO_MANY
-        exposed = connection.kind == "tcp" and not _is_local(peer)
+        exposed = connection.kind != "unix" and not _is_local(peer)
         if exposed and config.protected_mode and engine.acl.default.needs_no_password:
             engine.counters.connections_rejected += 1
             return _PROTECTED
@@ -112,11 +116,15 @@ class Clients:
         """What ``maxmemory-clients`` allows; 0 for no limit."""
         limit = self._engine.config.maxmemory_clients
         if limit < 0:
-            limit = self._engine.memory.maxmemory * -limit // 100
+            limit = max(self._engine.memory.maxmemory * -limit // 100, _LEAST_PART_BYTES)
         return max(limit, _LEAST_LIMIT_BYTES) if limit else 0
 
     def evict(self) -> None:
-        """Disconnect those who hold most, until all are within ``maxmemory-clients``. O(clients)."""
+        """Disconnect those who hold most, until all are within ``maxmemory-clients``. O(clients).
+
+        Who holds more than that alone, for one large request or reply, is spared as long as the others
+        are within it.
+        """
         limit = self._limit_bytes()
         counters = self._engine.counters
         counters.look_at_clients_at = counters.net_input_bytes + (
@@ -126,7 +134,8 @@ class Clients:
             return
         sizes = {number: one.memory_bytes() for number, one in self._connections.items()}
         total = sum(sizes.values())
-        if total <= limit:
+        largest = max(sizes.values(), default=0)
+        if total <= limit or (largest > limit and total - largest <= limit):
             return
         evicted: list[int] = []
         for number in sorted(sizes, key=lambda one: -sizes[one]):

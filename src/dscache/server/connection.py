@@ -64,7 +64,7 @@ class Connection:
     def __init__(self, engine: Engine, clients: Clients, kind: str) -> None:
         self._engine: Final = engine
         self._clients: Final = clients
-        #: "tcp" or "unix".
+        #: "tcp", "tls" or "unix".
         self.kind: Final = kind
         self.session = engine.new_session()
         self._parser = RequestParser(
@@ -127,7 +127,7 @@ class Connection:
         raw = transport.get_extra_info("socket")
         if raw is not None:
             session.file_descriptor = raw.fileno()
-        if self.kind == "tcp":
+        if self.kind != "unix":
             session.address = _printable(transport.get_extra_info("peername"))
             session.local_address = _printable(transport.get_extra_info("sockname"))
             self._keep_alive(raw)
@@ -326,6 +326,7 @@ class Connection:
             or self._read_paused
             or self._closing
             or self._ended
+            or self.kind == "tls"
             or transport.get_write_buffer_size() > 0
         ):
             return -1
@@ -346,7 +347,7 @@ class Connection:
     def _write_directly(self, data: bytes) -> bytes:
         """Send what the socket takes at once; the rest is the loop's."""
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > 0:
+        if transport is None or self.kind == "tls" or transport.get_write_buffer_size() > 0:
             return data
         try:
             return data[os.write(self.session.file_descriptor, data) :]

@@ -1,4 +1,4 @@
-"""Where the server listens: TCP addresses and a Unix socket.
+"""Where the server listens: TCP addresses, with TLS or without, and a Unix socket.
 
 TCP sockets are bound at once, when ``open`` or ``rebind`` is called, so that CONFIG SET port and bind
 can be refused; the event loop takes them over in its next turn (the kernel keeps who connects before).
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
+import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dscache.errors import ConfigError
 from dscache.server.connection import Connection
+from dscache.server.tls import make_context
 
 if TYPE_CHECKING:
     from dscache.config import Config
@@ -23,7 +27,7 @@ _ALL: Final = {"*": "0.0.0.0", "::*": "::"}
 
 
 class Listeners:
-    """The listening sockets. ``make`` makes a connection of a kind, "tcp" or "unix"."""
+    """The listening sockets. ``make`` makes a connection of a kind, "tcp", "tls" or "unix"."""
 
     def __init__(self, config: Config, make: Callable[[str], Connection]) -> None:
         self._config = config
@@ -34,6 +38,9 @@ class Listeners:
         self._taken: dict[tuple[str, int], list[socket.socket]] = {}
         self._tcp: dict[tuple[str, int], list[asyncio.Server]] = {}
         self._taking_over = asyncio.Lock()
+        # What TLS is spoken with: that of the directives, and that of those who listen.
+        self._context: ssl.SSLContext | None = None
+        self._context_in_use: ssl.SSLContext | None = None
         self._unix: asyncio.Server | None = None
         self._unix_path = ""
 
@@ -44,7 +51,7 @@ class Listeners:
         if self._config.unixsocket:
             await self._open_unix(self._config.unixsocket)
         if not self._tcp and self._unix is None:
-            raise ConfigError("nothing to listen on: set port, or unixsocket, or both")
+            raise ConfigError("nothing to listen on: set port, tls-port or unixsocket")
 
     def rebind(self) -> None:
         """Bind what ``port`` and ``bind`` name now and let go of the rest; ``take_over`` must follow.
@@ -52,26 +59,30 @@ class Listeners:
         Connections stay. Raises ConfigError that names the address; then nothing has changed.
         """
         config = self._config
-        words = (config.bind or ("*",)) if config.port else ()
+        context = make_context(config) if config.tls_port else None
+        words = config.bind or ("*",)
+        ports = [port for port in (config.port, config.tls_port) if port]
+        if len(ports) != len(set(ports)):
+            raise ConfigError("port and tls-port must differ")
         known = self._taken | self._wanted
         bound: dict[tuple[str, int], list[socket.socket]] = {}
         fresh: list[socket.socket] = []
         try:
-            for word in words:
+            for word, port in itertools.product(words, ports):
                 # A leading "-" says that the address need not exist on this machine.
                 address = word.removeprefix("-")
-                place = (address, config.port)
+                place = (address, port)
                 if place in known:
                     bound[place] = known[place]
                     continue
                 try:
-                    bound[place] = self._bind(address, config.port)
+                    bound[place] = self._bind(address, port)
                 except OSError as error:
                     if word.startswith("-") and not _in_use(error):
                         continue
-                    raise ConfigError(_cannot_listen(f"{address}:{config.port}", error)) from error
+                    raise ConfigError(_cannot_listen(f"{address}:{port}", error)) from error
                 fresh += bound[place]
-            if words and not bound:
+            if ports and not bound:
                 raise ConfigError(
                     f"none of the addresses in bind can be listened on: {' '.join(words)}"
                 )
@@ -83,6 +94,7 @@ class Listeners:
             for one in self._wanted[place]:
                 one.close()
         self._wanted = bound
+        self._context = context
 
     def _bind(self, address: str, port: int) -> list[socket.socket]:
         """Listen on all that ``address`` stands for. Raises OSError."""
@@ -124,20 +136,38 @@ class Listeners:
         """Accept connections on what ``rebind`` has bound, and no more on what it let go of."""
         loop = asyncio.get_running_loop()
         async with self._taking_over:
+            if self._context is not self._context_in_use:
+                self._renew_tls()
             for place in self._taken.keys() - self._wanted.keys():
                 del self._taken[place]
                 for server in self._tcp.pop(place):
                     server.close()
             for place in self._wanted.keys() - self._taken.keys():
                 self._taken[place] = self._wanted[place]
+                context = self._context if place[1] == self._config.tls_port else None
+                kind = "tcp" if context is None else "tls"
                 self._tcp[place] = [
                     await loop.create_server(
-                        lambda: self._make("tcp"),  # type: ignore[arg-type, return-value]
+                        partial(self._make, kind),  # type: ignore[arg-type]
                         sock=one,
                         backlog=self._config.tcp_backlog,
+                        ssl=context,
                     )
                     for one in self._taken[place]
                 ]
+
+    def _renew_tls(self) -> None:
+        """Let go of the sockets for TLS, and keep them open: they are taken over with a new context.
+
+        Also a port that spoke TLS, or will from now on, is taken over anew.
+        """
+        for place in list(self._taken):
+            if place not in self._wanted:
+                continue
+            self._wanted[place] = [one.dup() for one in self._taken.pop(place)]
+            for server in self._tcp.pop(place):
+                server.close()
+        self._context_in_use = self._context
 
     async def _open_unix(self, path: str) -> None:
         loop = asyncio.get_running_loop()
@@ -174,8 +204,11 @@ class Listeners:
                 os.unlink(self._unix_path)
 
     def sockets(self) -> list[socket.socket]:
-        """The TCP sockets that the event loop has taken over."""
-        return [one for bound in self._taken.values() for one in bound]
+        """The TCP sockets without TLS that the event loop has taken over."""
+        tls_port = self._config.tls_port
+        return [
+            one for place, bound in self._taken.items() if place[1] != tls_port for one in bound
+        ]
 
     def addresses(self) -> list[str]:
         """What is listened on, for the log."""

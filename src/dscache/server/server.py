@@ -39,6 +39,7 @@ from dscache.server.listeners import Listeners
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
+from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
 from dscache.store.rocksdb import RocksStore
 
@@ -160,7 +161,7 @@ class Server:
         engine.scripts.serve_meanwhile = Meanwhile(
             self._clients, make, self._listeners.sockets
         ).serve
-        config.on_change(("port", "bind"), self._rebind)
+        config.on_change(("port", "bind", "tls-port", *DIRECTIVES), self._rebind)
         config.on_change(
             ("proto-max-bulk-len",),
             lambda _: self._clients.set_max_bulk_bytes(config.proto_max_bulk_len),
@@ -261,7 +262,7 @@ class Server:
             await asyncio.sleep(max(pause if due is None else min(pause, due), 0.001))
 
     def _rebind(self, config: Config) -> None:
-        """CONFIG SET port or bind. Raises ConfigError if it cannot be."""
+        """CONFIG SET port, bind or what concerns TLS. Raises ConfigError if it cannot be."""
         self._listeners.rebind()
         self._engine.counters.tcp_port = config.port
         self._rebinding = self._loop.create_task(self._listeners.take_over())
