@@ -106,8 +106,8 @@ class Directives:
         minimum=0,
         maximum=65535,
         section=NETWORK,
-        doc="The TCP port to listen on for TLS, on the same addresses. 0: do not. With port 0 the server"
-        " speaks TLS only. A slow script is not interrupted for clients that speak TLS.",
+        doc="The TCP port to listen on for TLS, on the same addresses. 0: do not. To speak nothing but"
+        " TLS, set the other one to 0. A slow script is not interrupted for clients that speak TLS.",
     )
     tls_cert_file = Text(
         "tls-cert-file",
