@@ -129,6 +129,10 @@ class Meanwhile:
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(0):
             readers[fd].read_directly(_READ_BYTES)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of newcomers whose connection has ended."""
         for fd in [fd for fd, newcomer in self._newcomers.items() if newcomer[1].is_closed]:
             connection, _, raw = self._newcomers.pop(fd)
             raw.close()
@@ -136,6 +140,7 @@ class Meanwhile:
 
     def _hand_over(self) -> None:
         """The loop runs again: it takes the newcomers."""
+        self._let_go()
         for connection, _, raw in self._newcomers.values():
             task = self._loop.create_task(self._adopt(connection, raw))
             # The loop itself holds tasks weakly.
