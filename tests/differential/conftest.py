@@ -32,6 +32,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
     directory = tmp_path_factory.mktemp("theirs")
     port = free_port()
     words = [str(binary), "--port", str(port), "--save", "", "--dir", str(directory)]
+    # Valkey's default is another one than Redis's, and ours.
+    words += ["--hash-max-listpack-entries", "128"]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
             [*words, "--databases", "4"], stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -89,6 +89,8 @@ COMPARISONS: Final[dict[str, tuple[Same, str]]] = {
     "HKEYS": (_same_in_any_order, "fields of a large hash have no order"),
     "HVALS": (_same_in_any_order, "fields of a large hash have no order"),
     "HGETALL": (_same_in_any_order, "fields of a large hash have no order"),
+    # Drawn with more than there are only: all of them.
+    "HRANDFIELD": (_same_in_any_order, "fields of a large hash have no order"),
     **stream_sequences.COMPARISONS,
     "OBJECT": (_same_encoding, "a string has one representation here"),
     "HELLO": (_same_kind, "names and versions of the servers"),
