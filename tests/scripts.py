@@ -6,7 +6,7 @@ from typing import Final
 
 from lupa.lua51 import LuaRuntime
 
-from dscache.lua import bit, cjson, cmsgpack, lua_struct
+from dscache.lua.library import load_libraries
 
 # One line, so that it can stand before an expression in EVAL too: what tests expect was seen in Redis 7.4.1
 # through redis-cli.
@@ -38,10 +38,8 @@ class Scripts:
             encoding=None, register_eval=False, register_builtins=False, max_memory=max_memory
         )
         names = self.runtime.globals()
-        names[b"cjson"] = cjson.install(self.runtime)
-        names[b"cmsgpack"] = cmsgpack.install(self.runtime)
-        names[b"struct"] = lua_struct.install(self.runtime)
-        names[b"bit"] = bit.install(self.runtime)
+        for name, library in load_libraries(self.runtime).items():
+            names[name] = library
 
     def show(self, expression: str) -> str:
         """What the expression returns, or its error."""

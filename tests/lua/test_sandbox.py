@@ -28,7 +28,7 @@ class Nobody:
 
 @pytest.fixture
 def sandbox() -> Sandbox:
-    return Sandbox(Nobody(), (b"7.4.1", 1), 64 << 20, bytes)
+    return Sandbox(Nobody(), "7.4.1", 64 << 20, bytes)
 
 
 def run(sandbox: Sandbox, source: str) -> object:

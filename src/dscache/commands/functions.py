@@ -253,7 +253,7 @@ def function_stats(session: Session, args: list[bytes]) -> object:
     if run is not None and run.is_function:
         running = {
             b"name": run.name,
-            b"command": list(run.call),
+            b"command": run.call,
             b"duration_ms": run.milliseconds,
         }
     functions = engine.functions

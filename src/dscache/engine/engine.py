@@ -546,13 +546,17 @@ class Engine:
             if deadline is not None:
                 self.want_turn_at(deadline)
 
+    def others_bytes(self) -> int:
+        """What counts against maxmemory beside entries and the store: clients, what they track, Lua."""
+        return self.clients_bytes() + self.tracking.used_bytes() + self.scripts.memory_bytes
+
     def tick(self) -> None:
         """What has to happen with time. Called about ten times a second."""
         core = self.core
         now = core.clock.time()
         core.now_ms = int(now * 1000)
         memory = self.memory
-        others = self.clients_bytes() + self.scripts.memory_bytes + self.tracking.used_bytes()
+        others = self.others_bytes()
         memory.tick(self.store.memory_bytes(), others)
         used_bytes = self.residency.used_bytes() + memory.store_bytes + others
         self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)

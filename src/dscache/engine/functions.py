@@ -209,7 +209,7 @@ class Functions:
         function = self.find(name)
         if is_read_only and not function.flags & NO_WRITES:
             raise _error(b"Can not execute a script with write flag using *_ro command.")
-        run = Run(session, name, function.flags, tuple(call), True)
+        run = Run(session, name, function.flags, call, True)
         return self._engine.scripts.call(run, function.callback, keys, args)
 
     def find(self, name: bytes) -> Function:

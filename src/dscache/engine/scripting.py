@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from dscache.engine.command import NOSCRIPT, READONLY
 from dscache.engine.inner import run_inner
 from dscache.engine.session import Session
+from dscache.engine.version import REDIS_VERSION
 from dscache.engine.waiting import Fault, KeyFault, KeysFault, PauseFault, RoomFault
 from dscache.errors import CommandError
 from dscache.lua.sandbox import CompileError, Sandbox, ScriptError
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from dscache.engine.engine import Engine
 
 log: Final = logging.getLogger("dscache")
-
-#: The Redis whose behaviour scripts may count on.
-REDIS_VERSION: Final = b"7.4.1"
-_REDIS_VERSION_NUMBER: Final = 0x00070401
 
 # Flags of a script, which its first line may give it: ``#!lua flags=no-writes``.
 NO_WRITES: Final = 1 << 0
@@ -105,7 +102,7 @@ class Run:
     """A script or function that is running."""
 
     def __init__(
-        self, session: Session, name: bytes, flags: int, call: tuple[bytes, ...], is_function: bool
+        self, session: Session, name: bytes, flags: int, call: list[bytes], is_function: bool
     ) -> None:
         self.session: Final = session
         #: What errors call it.
@@ -134,7 +131,9 @@ class Scripts:
     def __init__(self, engine: Engine) -> None:
         self._engine: Final = engine
         self._sandbox: Sandbox | None = None
-        self._session: Session | None = None
+        # In whose name scripts call commands: not a client's.
+        self._caller: Final = Session(engine, 0, engine.acl.default)
+        self._caller.address = "lua"
         self.running: Run | None = None
         #: By digest: scripts of SCRIPT LOAD, and those of EVAL, least recently run first.
         self._loaded: Final[dict[bytes, Script]] = {}
@@ -217,7 +216,7 @@ class Scripts:
             memory = max(
                 self._engine.config.resolved_maxmemory() // _MEMORY_SHARE, _LEAST_MEMORY_BYTES
             )
-            self._sandbox = Sandbox(self, (REDIS_VERSION, _REDIS_VERSION_NUMBER), memory, _digest)
+            self._sandbox = Sandbox(self, REDIS_VERSION, memory, _digest)
         return self._sandbox
 
     # Running
@@ -229,7 +228,7 @@ class Scripts:
         faults for keys that it has not declared, and if it has to wait."""
         if flags & ~script.flags & NO_WRITES and not script.flags & _COMPATIBLE:
             raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
-        run = Run(session, script.sha, script.flags | flags, (), False)
+        run = Run(session, script.sha, script.flags | flags, [], False)
         self._begin(run)
         return self._end(
             run, lambda: self.sandbox().run_script(script.function, keys, args), script.source
@@ -254,19 +253,12 @@ class Scripts:
         run.cannot_restart = core.must_not_fault or (
             wait is not None and wait.restarts > _MOST_RESTARTS
         )
-        caller = self._caller()
+        caller = self._caller
         caller.keyspace = run.session.keyspace
         caller.user = run.session.user
         caller.is_unrestricted = run.session.is_unrestricted
         caller.resp = 2
         caller.no_touch = run.session.no_touch
-
-    def _caller(self) -> Session:
-        """The session in whose name scripts call commands: not a client's."""
-        if self._session is None:
-            self._session = Session(self._engine, 0, self._engine.acl.default)
-            self._session.address = "lua"
-        return self._session
 
     def _end(self, run: Run, body: Callable[[], object], source: bytes) -> object:
         engine = self._engine
@@ -324,7 +316,7 @@ class Scripts:
     def _call(self, run: Run, command: Command, words: list[bytes]) -> object:
         engine = self._engine
         core = engine.core
-        caller = self._caller()
+        caller = self._caller
         started = core.clock.time()
         core.must_not_fault = run.cannot_restart
         if command.is_write:

@@ -1,5 +1,8 @@
 -- bit: operations on 32-bit integers. Behaves as Lua BitOp 1.0.2 in Redis 7.4.
 --
+-- Lua against Python functions, processor time: band 0.70 against 0.68 us a call, and 1.3 us where a function
+-- hides the Python object; lshift 0.37 us. (Redis, in C: 0.06 us.)
+--
 -- Lua 5.1 has doubles and no operators on bits: `and` is looked up six bits at a time, the others follow from
 -- it and from arithmetic. Inside here numbers are unsigned; results are signed, as those of C.
 

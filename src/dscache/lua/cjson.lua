@@ -1,5 +1,10 @@
 -- cjson: JSON to Lua values and back. Behaves as lua-cjson 2.1.0 in Redis 7.4, errors included.
 --
+-- Lua against Python (json and lupa's table_from, or a walk over the table), processor time: decoding 1 kB 104
+-- against 109 us, 95 kB 9.8 against 8.8 ms; encoding 1 kB 83 against 265 us, 95 kB 9 against 31 ms. And
+-- Python's parser does not say what cjson says about broken text, nor where. (Redis, in C: 2.8 ms and
+-- 1.8 ms for 86 kB.)
+--
 -- Decoding has a short way and a long one. The short way reads well-formed text, a pattern for each string
 -- or number, and notices no more than that something is wrong. Then `unexpected` reads the same
 -- token again, slowly, and says what it is and where.

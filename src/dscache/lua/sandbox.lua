@@ -16,9 +16,9 @@ local dispatch, dispatch_many, log, sha1hex, check_command, set_protocol, tick, 
 local real_globals = getfenv(0)
 local error, type, tostring, tonumber, select, unpack = error, type, tostring, tonumber, select, unpack
 local next, pairs, ipairs, pcall, xpcall = next, pairs, ipairs, pcall, xpcall
-local rawget, rawset, rawequal = rawget, rawset, rawequal
+local rawget, rawset = rawget, rawset
 local setmetatable, getmetatable = setmetatable, getmetatable
-local getfenv, setfenv, load, loadstring = getfenv, setfenv, load, loadstring
+local getfenv, setfenv, loadstring = getfenv, setfenv, loadstring
 local collectgarbage = collectgarbage
 local floor, sub, concat = math.floor, string.sub, table.concat
 local getinfo, sethook = debug.getinfo, debug.sethook
@@ -471,15 +471,13 @@ local function read_function(register, ...)
 end
 
 local function load_library(source, name, register)
-  local seen = setmetatable({
-    register_function = function(...)
-      local failure = read_function(register, ...)
-      if failure then error({err = 'ERR ' .. failure}, 0) end
-    end,
-    log = redis.log,
-    LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
-    REDIS_VERSION = version, REDIS_VERSION_NUM = version_number,
-  }, undeclared)
+  local seen = shared(redis,
+    'log LOG_DEBUG LOG_VERBOSE LOG_NOTICE LOG_WARNING REDIS_VERSION REDIS_VERSION_NUM')
+  function seen.register_function(...)
+    local failure = read_function(register, ...)
+    if failure then error({err = 'ERR ' .. failure}, 0) end
+  end
+  setmetatable(seen, undeclared)
   -- While it is loaded it finds that and nothing else, not even Lua's own functions; as in Redis.
   local names = {redis = readonly(seen)}
   local env = new_environment(names, undeclared)
@@ -502,6 +500,10 @@ end
 -- What a table says as a reply: its kind, what that needs, and for an array the length and the first
 -- items; the rest is asked for in slices.
 
+local function described(kind, items, count)
+  return kind, count, items, unpack(items, 1, count < SLICE and count or SLICE)
+end
+
 local function shape(t)
   if type(t) ~= 'table' then return nil end
   local field = rawget(t, 'err')
@@ -510,16 +512,19 @@ local function shape(t)
   if type(field) == 'string' then return 'ok', field end
   field = rawget(t, 'double')
   if type(field) == 'number' then return 'double', field end
-  for _, kind in ipairs({'map', 'set'}) do
-    field = rawget(t, kind)
-    if type(field) == 'table' then
-      local items = {}
-      for key, value in next, field do
-        items[#items + 1] = key
-        if kind == 'map' then items[#items + 1] = value end
-      end
-      return kind, #items, items, unpack(items, 1, #items < SLICE and #items or SLICE)
+  field = rawget(t, 'map')
+  if type(field) == 'table' then
+    local items = {}
+    for key, value in next, field do
+      items[#items + 1], items[#items + 2] = key, value
     end
+    return described('map', items, #items)
+  end
+  field = rawget(t, 'set')
+  if type(field) == 'table' then
+    local items = {}
+    for member in next, field do items[#items + 1] = member end
+    return described('set', items, #items)
   end
   field = rawget(t, 'big_number')
   if type(field) == 'string' then return 'big_number', field end
@@ -530,7 +535,7 @@ local function shape(t)
   end
   local count = 0
   while rawget(t, count + 1) ~= nil do count = count + 1 end
-  return 'array', count, t, unpack(t, 1, count < SLICE and count or SLICE)
+  return described('array', t, count)
 end
 
 local function slice(t, first, last)

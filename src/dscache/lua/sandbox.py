@@ -15,9 +15,8 @@ from typing import Final, Protocol, cast
 from lupa.lua51 import LuaError, LuaRuntime
 
 from dscache.errors import DscacheError
-from dscache.lua import bit, cjson, cmsgpack, lua_struct
 from dscache.lua.convert import Converter, weight
-from dscache.lua.library import run_file
+from dscache.lua.library import load_libraries, run_file
 
 
 class Host(Protocol):
@@ -65,24 +64,17 @@ _TOO_LARGE: Final = b"ERR The reply is too large for a script: more than 512mb."
 # Collections in a row at most: the buffer that strings are joined in halves at each.
 _COLLECTIONS: Final = 6
 
-_LIBRARIES: Final = {
-    b"bit": bit.install,
-    b"cjson": cjson.install,
-    b"cmsgpack": cmsgpack.install,
-    b"struct": lua_struct.install,
-}
-
 
 class Sandbox:
     """See the module's docstring. Only one thread may use it.
 
-    ``version`` is that of Redis, as text and as number; ``memory_bytes`` the bound for all scripts.
+    ``version`` is that of the Redis that scripts may count on; ``memory_bytes`` the bound for all of them.
     """
 
     def __init__(
         self,
         host: Host,
-        version: tuple[bytes, int],
+        version: str,
         memory_bytes: int,
         sha1hex: Callable[[bytes], bytes],
     ) -> None:
@@ -99,7 +91,6 @@ class Sandbox:
         self._memory_limit: Final = memory_bytes
         #: RESP version whose types replies have inside the running script.
         self.resp = 2
-        tables = {name: install(runtime) for name, install in _LIBRARIES.items()}
         # Made beforehand: when they are needed nothing may be allocated.
         self._no_memory: Final = runtime.table_from({b"err": _NO_MEMORY})
         self._too_large: Final = runtime.table_from({b"err": _TOO_LARGE})
@@ -124,8 +115,9 @@ class Sandbox:
                 self._check_command,
                 self._set_protocol,
                 self._tick,
-                runtime.table_from(tables),
-                *version,
+                runtime.table_from(load_libraries(runtime)),
+                version.encode(),
+                _number_of(version),
             ),
         )
         self._environment: Final = runtime.table()
@@ -147,8 +139,6 @@ class Sandbox:
         return self._converter.to_lua(reply, self.resp == 3)
 
     def _dispatch_many(self, table: object, count: int) -> object:
-        if self.memory_bytes > self._memory_limit:
-            return self._no_memory
         return self._dispatch(*self._converter.items(table, count))
 
     def _check_command(self, *args: object) -> object:
@@ -230,3 +220,9 @@ class Sandbox:
 def _no_attribute(target: object, name: object, is_setting: bool) -> object:
     """lupa asks when Lua touches an attribute of a Python object."""
     raise AttributeError("scripts cannot look into this")
+
+
+def _number_of(version: str) -> int:
+    """As ``redis.REDIS_VERSION_NUM`` has it: a byte for each part."""
+    major, minor, patch = map(int, version.split("."))
+    return major << 16 | minor << 8 | patch

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 def used_bytes(engine: Engine) -> int:
     """All that counts against maxmemory: entries and the epoch, the store, clients, scripts."""
-    return engine.residency.used_bytes() + engine.store.memory_bytes() + _others_bytes(engine)
-
-
-def _others_bytes(engine: Engine) -> int:
-    return engine.clients_bytes() + engine.tracking.used_bytes() + engine.scripts.memory_bytes
+    return engine.residency.used_bytes() + engine.store.memory_bytes() + engine.others_bytes()
 
 
 def peak_bytes(engine: Engine) -> int:
@@ -34,7 +30,7 @@ def overhead_bytes(engine: Engine) -> int:
     entries = int(residency.resident) * ENTRY_BYTES
     policy = int(residency.policy.overhead_bytes())
     absent = residency.absent.size_bytes
-    return entries + policy + absent + engine.store.memory_bytes() + _others_bytes(engine)
+    return entries + policy + absent + engine.store.memory_bytes() + engine.others_bytes()
 
 
 def dataset_bytes(engine: Engine) -> int:
