@@ -12,7 +12,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := src tests $(wildcard bench)
+CHECKED := src tests $(wildcard bench examples)
 SOURCES := $(shell find src typings -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 

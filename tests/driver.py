@@ -11,6 +11,7 @@ from dscache.clock import Clock, ManualClock
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.config import Config
+from dscache.engine.command import CommandTable
 from dscache.engine.engine import Engine
 from dscache.engine.session import Session
 from dscache.engine.settings import apply_settings
@@ -35,6 +36,7 @@ class Driver:
         self,
         store: Store | None = None,
         clock: Clock | None = None,
+        table: CommandTable | None = None,
         /,
         config_file: str | None = None,
         **directives: str,
@@ -46,9 +48,13 @@ class Driver:
         directives.setdefault("disk_threads", "2")
         overrides = [(name.replace("_", "-"), [value]) for name, value in directives.items()]
         config = Config.from_arguments(config_file, overrides)
-        table = build_table(all_registries())
         self.engine = Engine(
-            config, table, self.store, self.clock, self._woken.set, self._woken.set
+            config,
+            build_table(all_registries()) if table is None else table,
+            self.store,
+            self.clock,
+            self._woken.set,
+            self._woken.set,
         )
         try:
             apply_settings(self.engine)

@@ -101,6 +101,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "enable-debug-command": "no",
         "dir": "./dscache-data",
         "volatile": "no",
+        "load": "",
         "databases": "16",
         "cache-flush-delay": "1",
         "disk-threads": "4",
@@ -181,6 +182,7 @@ def test_what_is_read_at_start_only_is_immutable() -> None:
         "disk-threads",
         "logfile",
         "enable-debug-command",
+        "load",
     }
 
 

@@ -43,7 +43,7 @@ def test_every_module_is_named_in_the_house_table_of_the_architecture_and_only_o
         room_name, *rest = path.relative_to(SOURCE).with_suffix("").parts
         if not rest:
             # ``errors`` and ``clock`` share the row of ``config``.
-            rest, room_name = [room_name], "config"
+            rest, room_name = [room_name], room_name if room_name in rows else "config"
         if rest[-1].startswith("__"):
             continue
         name = "/".join(rest)

@@ -55,6 +55,10 @@ class CommandLineError(ConfigError):
     """What stands on the command line is wrong: the process's exit code is another one."""
 
 
+class ExtensionError(DscacheError):
+    """A file named by ``--load`` cannot be used; the text says which, where, and why."""
+
+
 class StoreError(DscacheError):
     """The store could not read or write; the operation may be tried again."""
 

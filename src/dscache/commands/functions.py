@@ -16,7 +16,7 @@ from dscache.engine.command import (
     WRITE,
     Registry,
 )
-from dscache.engine.functions import Library
+from dscache.engine.functions import LUA, Library
 from dscache.engine.glob import compile_glob
 from dscache.engine.session import Session
 from dscache.errors import CommandError
@@ -170,7 +170,7 @@ def function_list(session: Session, args: list[bytes]) -> object:
             place += 1
         else:
             raise CommandError(b"ERR Unknown argument " + args[place - 1])
-    libraries = list(session.engine.functions.libraries.values())
+    libraries = session.engine.functions.all_libraries
     if pattern is not None:
         matches = compile_glob(pattern, ignore_case=True).fullmatch
         libraries = [library for library in libraries if matches(library.name)]
@@ -180,7 +180,7 @@ def function_list(session: Session, args: list[bytes]) -> object:
 def _described(library: Library, with_code: bool) -> dict[bytes, object]:
     described: dict[bytes, object] = {
         b"library_name": library.name,
-        b"engine": b"LUA",
+        b"engine": library.language,
         b"functions": [
             {
                 b"name": one.name,
@@ -256,6 +256,11 @@ def function_stats(session: Session, args: list[bytes]) -> object:
             b"command": run.call,
             b"duration_ms": run.milliseconds,
         }
-    functions = engine.functions
-    counts = {b"libraries_count": len(functions.libraries), b"functions_count": functions.count}
-    return {b"running_script": running, b"engines": {b"LUA": counts}}
+    engines: dict[bytes, dict[bytes, int]] = {LUA: {b"libraries_count": 0, b"functions_count": 0}}
+    for library in engine.functions.all_libraries:
+        counts = engines.setdefault(
+            library.language, {b"libraries_count": 0, b"functions_count": 0}
+        )
+        counts[b"libraries_count"] += 1
+        counts[b"functions_count"] += len(library.functions)
+    return {b"running_script": running, b"engines": engines}

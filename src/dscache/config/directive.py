@@ -384,8 +384,9 @@ class Words(Directive[tuple[str, ...]]):
         too_many: str,
         doc: str,
         section: Section,
+        immutable: bool = False,
     ) -> None:
-        super().__init__(name, default, doc, section, immutable=False)
+        super().__init__(name, default, doc, section, immutable)
         self.maximum_words: Final = maximum_words
         self._too_many: Final = too_many
 

@@ -273,6 +273,16 @@ class Directives:
         doc="Keep the data set in a temporary directory that is removed at exit, instead of in dir:"
         " a cache larger than memory that does not outlive the server.",
     )
+    load = Words(
+        "load",
+        default=(),
+        maximum_words=64,
+        too_many="Too many files to load.",
+        immutable=True,
+        section=DATA,
+        doc="Python files whose commands and functions the server shall have (docs/extensions.md). They run"
+        " inside the server: only load what you trust.",
+    )
     databases = Integer(
         "databases",
         default=16,

@@ -127,6 +127,7 @@ class Command:
         deprecated: tuple[str, str],
         is_system: bool,
         parent: str,
+        summary: str = "",
     ) -> None:
         word, _, arguments = syntax.partition(" ")
         self.word: Final = word.lower()
@@ -154,6 +155,7 @@ class Command:
         #: It is for tests and for servers among themselves, not for users.
         self.is_system: Final = is_system
         self.parent: Final = parent
+        self._summary: Final = summary
         self.subcommands: dict[bytes, Command] = {}
         # A command that neither changes data nor needs the engine's special care takes a short
         # way through the engine.
@@ -168,8 +170,8 @@ class Command:
 
     @property
     def summary(self) -> str:
-        """What it does, in a sentence: the handler's docstring."""
-        return summary_of(self.handler)
+        """What it does, in a sentence: the handler's docstring, unless it was given another."""
+        return self._summary or summary_of(self.handler)
 
     def categories(self) -> list[str]:
         """ACL categories, without the ``@``: the declared ones and those that the flags imply."""

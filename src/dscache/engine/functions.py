@@ -1,8 +1,9 @@
-"""Functions: libraries of Lua code that belong to the data set.
+"""Functions: libraries of Lua code that belong to the data set, and those that extensions bring.
 
 A library's source is a value in a space of its own, beside the databases' (``Catalog.libraries``), so
 libraries are saved, committed and read like keys, and FLUSHALL leaves them alone. All of them are
-compiled and in memory, from the start on.
+compiled and in memory, from the start on. The libraries of extensions belong to the server instead:
+they are called and listed as the others, and cannot be changed.
 
 Whatever is loaded is tried out first: a library that cannot be registered changes nothing.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dscache.cache.loader import Load, read_loads
@@ -18,7 +20,7 @@ from dscache.config.quoting import split_words
 from dscache.engine.keyspace import Keyspace
 from dscache.engine.scripting import FLAGS, NO_WRITES, Run
 from dscache.errors import CommandError, ConfigError, DscacheError, RdbError, StoreDamagedError
-from dscache.lua.sandbox import CompileError, ScriptError
+from dscache.lua.sandbox import CompileError, Sandbox, ScriptError
 from dscache.rdb.dump import content_of, is_intact, sealed
 from dscache.rdb.reader import Reader
 from dscache.rdb.typecodes import FUNCTIONS, FUNCTIONS_OF_A_CANDIDATE, FUNCTIONS_VERSION
@@ -30,6 +32,12 @@ from dscache.values.text import bytes_of
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine
     from dscache.engine.session import Session
+
+#: What a function runs: keys and arguments to a reply.
+Body = Callable[[list[bytes], list[bytes]], object]
+
+#: The engine of libraries that belong to the data set.
+LUA: Final = b"LUA"
 
 _SOURCE_NAME: Final = b"@user_function"
 
@@ -52,22 +60,31 @@ class Function:
     """A function of a library."""
 
     def __init__(
-        self, name: bytes, callback: object, description: bytes | None, flags: list[bytes]
+        self, name: bytes, body: Body, description: bytes | None, flags: list[bytes]
     ) -> None:
         self.name: Final = name
-        self.callback: Final = callback
+        self.body: Final = body
         self.description: Final = description
         self.flag_names: Final = flags
         self.flags: Final = sum({FLAGS[flag] for flag in flags})
 
 
 class Library:
-    """A library that has been loaded."""
+    """A library that has been loaded; ``language`` is the engine that FUNCTION LIST names."""
 
-    def __init__(self, name: bytes, source: bytes) -> None:
+    def __init__(self, name: bytes, source: bytes, language: bytes) -> None:
         self.name: Final = name
         self.source: Final = source
+        self.language: Final = language
         self.functions: Final[dict[bytes, Function]] = {}
+
+
+class _LuaLibrary(Library):
+    """A library of Lua code, whose functions register themselves."""
+
+    def __init__(self, name: bytes, source: bytes, sandbox: Sandbox) -> None:
+        super().__init__(name, source, LUA)
+        self._sandbox: Final = sandbox
 
     def register(
         self, name: bytes, callback: object, description: bytes | None, *flags: bytes
@@ -79,7 +96,13 @@ class Library:
             return b"Function already exists in the library"
         if not all(flag in FLAGS for flag in flags):
             return b"unknown flag given"
-        self.functions[name] = Function(name, callback, description, list(flags))
+        sandbox = self._sandbox
+        self.functions[name] = Function(
+            name,
+            lambda keys, args: sandbox.run_function(callback, keys, args),
+            description,
+            list(flags),
+        )
         return None
 
 
@@ -89,7 +112,9 @@ class Functions:
     def __init__(self, engine: Engine) -> None:
         self._engine: Final = engine
         self._keyspace: Final = Keyspace(engine.core, -1, engine.core.catalog.libraries)
+        #: Those of the data set.
         self.libraries: dict[bytes, Library] = {}
+        self._extensions: Final[list[Library]] = []
         self._functions: dict[bytes, Function] = {}
         self._read()
 
@@ -101,9 +126,14 @@ class Functions:
         return len(self._functions)
 
     @property
+    def all_libraries(self) -> list[Library]:
+        """Those of the data set, then those of extensions."""
+        return [*self.libraries.values(), *self._extensions]
+
+    @property
     def sources_bytes(self) -> int:
         """The length of all sources. O(libraries)."""
-        return sum(len(library.source) for library in self.libraries.values())
+        return sum(len(library.source) for library in self.all_libraries)
 
     # Changing
 
@@ -114,7 +144,7 @@ class Functions:
         if known is not None and not replaces:
             raise _error(b"Library '" + library.name + b"' already exists")
         others = {name: one for name, one in self.libraries.items() if one is not known}
-        functions = _all_functions([*others.values(), library])
+        functions = self._functions_of([*others.values(), library])
         self._put([library])
         self.libraries = others | {library.name: library}
         self._functions = functions
@@ -123,16 +153,32 @@ class Functions:
     def delete(self, name: bytes) -> None:
         """FUNCTION DELETE. Raises CommandError."""
         if name not in self.libraries:
+            if any(library.name == name for library in self._extensions):
+                raise _error(
+                    b"Library '" + name + b"' is not part of the data set: an extension brings it"
+                )
             raise _error(b"Library not found")
         self._keyspace.delete(name, b"")
         del self.libraries[name]
-        self._functions = _all_functions(list(self.libraries.values()))
+        self._functions = self._functions_of(list(self.libraries.values()))
 
     def flush(self) -> None:
         """FUNCTION FLUSH. O(libraries)."""
         self._forget(list(self.libraries))
         self.libraries = {}
-        self._functions = {}
+        self._functions = self._functions_of([])
+
+    def add_extension(self, library: Library) -> None:
+        """Add the library of an extension, for as long as the server runs. Raises CommandError if a name
+        is taken."""
+        if not library.functions:
+            return
+        self._functions = _all_functions([*self.all_libraries, library])
+        self._extensions.append(library)
+
+    def _functions_of(self, libraries: list[Library]) -> dict[bytes, Function]:
+        """All functions there are, ``libraries`` being those of the data set. Raises CommandError."""
+        return _all_functions([*self._extensions, *libraries])
 
     def _forget(self, names: list[bytes]) -> None:
         self._keyspace.bring(names)
@@ -169,7 +215,7 @@ class Functions:
             if policy == b"APPEND":
                 raise _error(b"Library " + name + b" already exists")
             del kept[name]
-        functions = _all_functions([*kept.values(), *fresh.values()])
+        functions = self._functions_of([*kept.values(), *fresh.values()])
         self._forget([name for name in self.libraries if name not in kept])
         self._put(list(fresh.values()))
         self.libraries = kept | fresh
@@ -178,12 +224,13 @@ class Functions:
     def _compiled(self, source: bytes) -> Library:
         """The library of ``source``, with its functions. Raises CommandError."""
         name, body = _metadata(source)
-        library = Library(name, source)
         scripts = self._engine.scripts
+        sandbox = scripts.sandbox()
+        library = _LuaLibrary(name, source, sandbox)
         scripts.load_deadline = time.perf_counter() + _LOAD_SECONDS
         failure = b""
         try:
-            scripts.sandbox().load_library(body, _SOURCE_NAME, library.register)
+            sandbox.load_library(body, _SOURCE_NAME, library.register)
         except (CompileError, ScriptError) as error:
             failure = _failure(error)
         finally:
@@ -210,7 +257,7 @@ class Functions:
         if is_read_only and not function.flags & NO_WRITES:
             raise _error(b"Can not execute a script with write flag using *_ro command.")
         run = Run(session, name, function.flags, call, True)
-        return self._engine.scripts.call(run, function.callback, keys, args)
+        return self._engine.scripts.call(run, lambda: function.body(keys, args))
 
     def find(self, name: bytes) -> Function:
         """The function of that name. Raises CommandError."""
@@ -243,7 +290,7 @@ class Functions:
     def _take_in(self, name: bytes, source: bytes) -> None:
         try:
             library = self._compiled(source)
-            self._functions = _all_functions([*self.libraries.values(), library])
+            self._functions = self._functions_of([*self.libraries.values(), library])
         except DscacheError as error:
             raise StoreDamagedError(
                 f"the library of functions {name.decode('utf-8', 'replace')!r} cannot be loaded: {error}"
@@ -265,7 +312,11 @@ def _all_functions(libraries: list[Library]) -> dict[bytes, Function]:
     """The functions of ``libraries`` by their names in lower case, which only one may have. Raises
     CommandError."""
     found: dict[bytes, Function] = {}
+    names: set[bytes] = set()
     for library in libraries:
+        if library.name in names:
+            raise _error(b"Library '" + library.name + b"' already exists")
+        names.add(library.name)
         for name, function in library.functions.items():
             if name.lower() in found:
                 raise _error(b"Function " + name + b" already exists")

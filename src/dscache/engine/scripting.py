@@ -234,10 +234,11 @@ class Scripts:
             run, lambda: self.sandbox().run_script(script.function, keys, args), script.source
         )
 
-    def call(self, run: Run, function: object, keys: list[bytes], args: list[bytes]) -> object:
-        """Run a function of a library, as ``evaluate`` does a script."""
+    def call(self, run: Run, body: Callable[[], object]) -> object:
+        """Run ``body``, a function of a library or what an extension brings, as ``evaluate`` does a
+        script."""
         self._begin(run)
-        return self._end(run, lambda: self.sandbox().run_function(function, keys, args), b"")
+        return self._end(run, body, b"")
 
     def _begin(self, run: Run) -> None:
         """Hold ``run`` back if now is not the time for it; set the stage if it is."""

@@ -30,12 +30,16 @@ from dscache.clock import Clock
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.config import Config
+from dscache.engine.command import CommandTable
 from dscache.engine.engine import Engine
+from dscache.engine.extensions import add_commands, library_of
 from dscache.engine.settings import apply_settings
-from dscache.errors import ConfigError, DscacheError
+from dscache.errors import CommandError, ConfigError, DscacheError, ExtensionError
+from dscache.extension import Extension
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
+from dscache.server.loading import load_extensions
 from dscache.server.logs import LEVELS, NOTICE, set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
@@ -72,6 +76,20 @@ def limit_malloc_arenas() -> None:
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def add_functions(engine: Engine, extensions: list[tuple[Extension, bytes]]) -> None:
+    """Add the functions of ``extensions``, which come with the text of their files, to those of the data
+    set. Raises ExtensionError."""
+    for extension, source in extensions:
+        try:
+            engine.functions.add_extension(library_of(extension, source, engine.scripts))
+        except CommandError as error:
+            reason = error.reply.decode().removeprefix("ERR ")
+            raise ExtensionError(
+                f"{extension.name}: {reason}, in another file or in the data set; remove it there"
+                " (FUNCTION DELETE) or rename it here"
+            ) from error
+
+
 def _allow_clients(config: Config) -> None:
     """CONFIG SET maxclients. Raises ConfigError if the system does not allow so many."""
     allowed = allow_clients(config.maxclients)
@@ -99,16 +117,20 @@ class Server:
     def run(self) -> int:
         """Serve until told to stop.
 
-        Raises ConfigError or StoreError when it cannot start.
+        Raises ConfigError, ExtensionError or StoreError when it cannot start.
         """
         config = self._config
         set_up_log(config.loglevel, config.logfile)
         limit_malloc_arenas()
         self._allow_clients_at_start()
+        extensions = load_extensions(config.load)
+        table = build_table(all_registries())
+        for extension, _ in extensions:
+            add_commands(table, extension)
         directory = self._directory()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(self._serve(directory))
+                return runner.run(self._serve(directory, table, extensions))
         finally:
             if self._volatile is not None:
                 self._volatile.remove()
@@ -134,17 +156,18 @@ class Server:
         self._volatile = VolatileDirectory(Path(self._config.dir))
         return self._volatile.path
 
-    async def _serve(self, directory: Path) -> int:
+    async def _serve(
+        self, directory: Path, table: CommandTable, extensions: list[tuple[Extension, bytes]]
+    ) -> int:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         config = self._config
         started = time.perf_counter()
         store_budget = config.resolved_maxmemory() // 4
         store = RocksStore(directory, store_budget)
-        engine = self._engine = Engine(
-            config, build_table(all_registries()), store, Clock(), self._want_turn, self._wake
-        )
+        engine = self._engine = Engine(config, table, store, Clock(), self._want_turn, self._wake)
         try:
+            add_functions(engine, extensions)
             apply_settings(engine)
         except BaseException:
             engine.close()

@@ -195,7 +195,7 @@ MEMORY: Final = Section(
             "number_of_libraries",
             GAUGE,
             "Libraries of functions.",
-            lambda engine: len(engine.functions.libraries),
+            lambda engine: len(engine.functions.all_libraries),
         ),
         Figure(
             "mem_fragmentation_ratio",
