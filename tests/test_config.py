@@ -104,6 +104,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "load": "",
         "databases": "16",
         "cache-flush-delay": "1",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
         "disk-threads": "4",
         "maxmemory": "0",
         "maxmemory-policy": "noeviction",
@@ -183,6 +185,7 @@ def test_what_is_read_at_start_only_is_immutable() -> None:
         "logfile",
         "enable-debug-command",
         "load",
+        "appendonly",
     }
 
 

@@ -75,5 +75,9 @@ class StoreDamagedError(StoreError):
     """What is on disk contradicts itself; nothing was changed."""
 
 
+class LogDamagedError(DscacheError):
+    """The redo log contradicts itself; the text names file and offset, and nothing was changed."""
+
+
 class RdbError(DscacheError):
     """Bytes are not a value as Redis serialises it; the text says what is wrong with them."""

@@ -28,7 +28,7 @@ def test_trouble_is_told_when_it_begins_once_a_minute_and_when_it_is_over(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("dscache"), "propagate", True)
-    trouble = TroubleLog()
+    trouble = TroubleLog("changes")
     for now in (100.1, 101.0, 150.0, 161.0, 200.0, 222.0):
         trouble.failed(now, 100.0, _NESTED)
     trouble.succeeded(230.0, 100.0)
@@ -36,10 +36,10 @@ def test_trouble_is_told_when_it_begins_once_a_minute_and_when_it_is_over(
     lines = [record.getMessage() for record in caplog.records]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 5
     assert lines[0].startswith("changes cannot be written to disk: No space left on device. ")
-    assert "INFO store" in lines[0]
-    assert lines[1] == "changes have not been written to disk for 61 s: No space left on device"
-    assert lines[2] == "changes have not been written to disk for 122 s: No space left on device"
-    assert lines[3] == "changes are written to disk again, after 130.0 s"
+    assert "INFO tells more" in lines[0]
+    assert lines[1] == "changes cannot be written to disk, for 61 s now: No space left on device"
+    assert lines[2] == "changes cannot be written to disk, for 122 s now: No space left on device"
+    assert lines[3] == "changes can be written to disk again, after 130.0 s"
     assert lines[4] == lines[0]
 
 
@@ -63,5 +63,5 @@ def test_a_failing_commit_and_its_recovery_are_logged(
     scripted.engine.flusher.retry_at = 0.0
     scripted.save()
     first, last = [record.getMessage() for record in caplog.records]
-    assert first.startswith("changes cannot be written to disk: ")
-    assert last.startswith("changes are written to disk again, after ")
+    assert first.startswith("the data set cannot be written to disk: ")
+    assert last.startswith("the data set can be written to disk again, after ")

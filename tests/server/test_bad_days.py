@@ -414,10 +414,21 @@ def test_a_killed_server_keeps_what_was_flushed_and_tears_nothing(
             assert client.call("CACHE", "FLUSH") == b"OK"
 
 
-def test_shutdown_nosave_loses_what_was_not_flushed_and_nothing_else(
+def test_shutdown_nosave_loses_nothing_that_is_in_the_redo_log(start_server: StartServer) -> None:
+    server = start_server(cache_flush_delay=3600)
+    with server.connect() as client:
+        assert client.call("SET", "kept", "1") == b"OK"
+        client.send(request("SHUTDOWN", "NOSAVE"))
+        assert client.read_to_end() == b""
+    assert server.wait() == 0
+    server.start()
+    assert server.call("GET", "kept") == b"1"
+
+
+def test_shutdown_nosave_without_a_redo_log_loses_what_was_not_flushed_and_nothing_else(
     start_server: StartServer,
 ) -> None:
-    server = start_server(cache_flush_delay=3600)
+    server = start_server(cache_flush_delay=3600, appendonly="no")
     with server.connect() as client:
         assert client.call("SET", "kept", "1") == b"OK"
         assert client.call("CACHE", "FLUSH") == b"OK"

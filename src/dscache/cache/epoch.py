@@ -61,6 +61,7 @@ class Epoch:
         retired: list[Space],
         forgotten: list[bytes],
         tally: list[SpaceTally],
+        log_position: bytes,
     ) -> None:
         self.number: Final = number
         self.entries: Final = entries
@@ -69,6 +70,8 @@ class Epoch:
         self.forgotten: Final = forgotten
         #: The database table at the cut.
         self.tally: Final = tally
+        #: Where the redo log stood at the cut; empty without one.
+        self.log_position: Final = log_position
         self.batch: Final = Batch()
         self.unsettled: Final[list[Unsettled]] = []
         #: The earliest due time that it puts into the expiry index.

@@ -60,6 +60,9 @@ _SETTLE_STEP: Final = 64
 _FIRST_RETRY_SECONDS: Final = 0.1
 _LONGEST_RETRY_SECONDS: Final = 5.0
 
+#: Where the store says up to where it has what the redo log has.
+LOG_KEY: Final = b"log"
+
 # What the batch costs beyond its bytes: tuples and list slots of its operations, and the copy in
 # RocksDB's batch and memtable (which the store's own budget does not show until it is applied).
 _OPERATION_BYTES: Final = 150
@@ -112,6 +115,11 @@ class Flusher:
         #: ``time.perf_counter`` of the first failure since the last success, and of the next try.
         self.failing_since: float = 0.0
         self.retry_at: float = 0.0
+        #: Grows with whatever a cut would save: a command that leaves it as it was has changed nothing.
+        self.edits: i64 = 0
+        #: Called at a cut: the redo log's record of where it stands, to be committed with the epoch;
+        #: empty without a log.
+        self.log_position: Callable[[], bytes] = _no_position
         # Figures for INFO.
         self.epochs: int = 0
         self._changes: i64 = 0
@@ -142,6 +150,7 @@ class Flusher:
 
     def mark(self, entry: Entry, grown_bytes: i64) -> None:
         """As ``changed``, of what is to be saved and yet does not count as a change. O(1)."""
+        self.edits += 1
         state = entry.state
         if state == self._dirty_colour or state == RE_DIRTY:
             self.dirty_bytes += grown_bytes
@@ -157,6 +166,7 @@ class Flusher:
 
     def catalog_changed(self, retired: list[Space]) -> None:
         """The database table has changed; the ranges of ``retired`` spaces are to be deleted."""
+        self.edits += 1
         self._note_change()
         for space in retired:
             space.retired_in = self.last_cut + 1
@@ -236,7 +246,12 @@ class Flusher:
         assert self.has_dirty
         self.last_cut += 1
         self._epoch = Epoch(
-            self.last_cut, self._dirty, self._retired, self._forgotten, self._catalog.tally()
+            self.last_cut,
+            self._dirty,
+            self._retired,
+            self._forgotten,
+            self._catalog.tally(),
+            self.log_position(),
         )
         for stored_key in self._forgotten:
             self._epoch.batch.delete(EXPIRES, stored_key)
@@ -384,6 +399,8 @@ class Flusher:
                 begin, end = generation_range(field_generation(space.generation))
                 epoch.batch.delete_range(EXPIRES, begin, end)
             epoch.batch.put(META, CATALOG_KEY, encode_catalog(epoch.tally))
+            if epoch.log_position:
+                epoch.batch.put(META, LOG_KEY, epoch.log_position)
             self._store.commit(epoch.batch)
         except DscacheError as error:
             epoch.error = error
@@ -556,3 +573,8 @@ class Flusher:
         self.retry_at = now + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
         self._oldest_dirty = self.oldest_change
+
+
+def _no_position() -> bytes:
+    """There is no redo log."""
+    return b""

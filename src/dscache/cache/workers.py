@@ -1,10 +1,10 @@
 """The threads that call the store, and the way back from them.
 
-Three kinds, so that nothing that is queued can delay a load: ``disk-threads`` loaders, one commit
-thread, one thread for scans (SCAN, KEYS, active expiry). They take jobs from a queue each and never
-touch an entry; a result travels as a callback that is *posted*: appended to a list that the event
-loop's thread empties. ``wake`` is called from whichever thread posts first after that, and must make
-the event loop's thread call ``run_posted`` soon. (That is the pipe of the 2011 server.)
+Four kinds, so that nothing that is queued can delay a load: ``disk-threads`` loaders, one commit
+thread, one for the redo log, one for scans (SCAN, KEYS, active expiry). They take jobs from a queue
+each and never touch an entry; a result travels as a callback that is *posted*: appended to a list that
+the event loop's thread empties. ``wake`` is called from whichever thread posts first after that, and must
+make the event loop's thread call ``run_posted`` soon. (That is the pipe of the 2011 server.)
 
 What the jobs call in the store is interpreted on purpose (``setup.py``): between bytecodes the
 interpreter gives the GIL away, compiled loops do not.
@@ -37,10 +37,12 @@ class Workers:
         self._is_woken = False
         self._loads: SimpleQueue[Job | None] = SimpleQueue()
         self._commits: SimpleQueue[Job | None] = SimpleQueue()
+        self._log: SimpleQueue[Job | None] = SimpleQueue()
         self._scans: SimpleQueue[Job | None] = SimpleQueue()
         self.loaders = loaders
         self._threads = [self._start(f"dscache-load-{n}", self._loads) for n in range(loaders)]
         self._threads.append(self._start("dscache-commit", self._commits))
+        self._threads.append(self._start("dscache-log", self._log))
         self._threads.append(self._start("dscache-scan", self._scans))
 
     def _start(self, name: str, jobs: SimpleQueue[Job | None]) -> threading.Thread:
@@ -55,6 +57,10 @@ class Workers:
     def submit_commit(self, job: Job) -> None:
         """Run ``job`` in the commit thread, after those submitted before it."""
         self._commits.put(job)
+
+    def submit_log(self, job: Job) -> None:
+        """Run ``job`` in the thread of the redo log, after those submitted before it."""
+        self._log.put(job)
 
     def submit_scan(self, job: Job) -> None:
         """Run ``job`` in the scan thread, after those submitted before it."""
@@ -99,6 +105,7 @@ class Workers:
         for _ in range(self.loaders):
             self._loads.put(None)
         self._commits.put(None)
+        self._log.put(None)
         self._scans.put(None)
         for thread in self._threads:
             thread.join()

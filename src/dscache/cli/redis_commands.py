@@ -150,7 +150,6 @@ _REASONS: Final = {
     "sflush": _NO_CLUSTER,
     "slaveof": _NO_REPLICATION,
     "sync": _NO_REPLICATION,
-    "waitaof": NOT_YET,
 }
 
 #: What is to be said about commands that are there.

@@ -266,6 +266,7 @@ def spop(session: Session, args: list[bytes]) -> object:
         member = value.random_member()
         value.remove(member)
         keyspace.shrunk(key, b"spop")
+        _note_removal(session, key, [member])
         return member
     if len(args) > 3:
         raise syntax_error()
@@ -282,12 +283,20 @@ def spop(session: Session, args: list[bytes]) -> object:
     if value.count() > PAGE_MOST and left * _POPPED_PER_LEFT <= count:
         kept = set_of(value.sample(left))
         keyspace.put(key, kept, KEEP_EXPIRY, b"spop")
-        return _reply(members_without(value, [kept]))
+        members = members_without(value, [kept])
+        _note_removal(session, key, members)
+        return _reply(members)
     members = value.sample(count)
     for member in members:
         value.remove(member)
     keyspace.changed(key, b"spop")
+    _note_removal(session, key, members)
     return _reply(members)
+
+
+def _note_removal(session: Session, key: bytes, members: list[bytes]) -> None:
+    """For the redo log: who was chosen, since chance would choose others the next time."""
+    session.engine.redo.instead([[b"SREM", key, *members]])
 
 
 @registry.command(

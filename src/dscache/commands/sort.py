@@ -135,6 +135,9 @@ def _sorted_elements(session: Session, key: bytes, options: _Options) -> list[by
         elements = [member for member, _ in value.items()]
     elif isinstance(value, Set):
         elements = value.members()
+        if options.store is not None:
+            # Equal weights leave their order, and what is stored must not depend on chance.
+            elements.sort()
         if not sorts and options.store is not None:
             # A set has no order of its own; what is stored shall have one all the same.
             sorts = alpha = True

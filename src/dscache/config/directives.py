@@ -300,6 +300,26 @@ class Directives:
         doc="A changed key is on disk at most about this many seconds later. Longer saves writes"
         " when the same keys change again and again; shorter spreads them more evenly.",
     )
+    appendonly = Boolean(
+        "appendonly",
+        default=True,
+        immutable=True,
+        section=DATA,
+        doc="Keep a log of changes (appendonlydir in dir), so that those are not lost in a crash that"
+        " the store does not have yet: without it, up to cache-flush-delay and a bit of them are. A"
+        " volatile data set has none.",
+    )
+    appendfsync = Choice(
+        "appendfsync",
+        default="everysec",
+        choices=("always", "everysec", "no"),
+        section=DATA,
+        doc="When that log is synced to the disk. always: before a client gets the reply to its change;"
+        " all that come in together share a sync. everysec: once a second, so a power failure may cost"
+        " the last second and a bit. no: when the system likes, or an epoch ends. If only the server is"
+        " killed, what it wrote is not lost, synced or not: with everysec and no that is all but the last"
+        " hundredth of a second.",
+    )
     disk_threads = Integer(
         "disk-threads",
         default=4,

@@ -119,6 +119,7 @@ class Blocking:
     def add(self, wait: Suspension, fault: BlockFault, now: float) -> float | None:
         """``wait`` begins to wait, or goes on; when to look at the time, if that is new. O(keys)."""
         if wait.block is not None:
+            wait.block = fault
             # Its time may have come while it was about to run, and have been let pass.
             if 0.0 < wait.deadline <= now:
                 self._remind(wait)

@@ -128,6 +128,7 @@ class Command:
         is_system: bool,
         parent: str,
         summary: str = "",
+        is_extension: bool = False,
     ) -> None:
         word, _, arguments = syntax.partition(" ")
         self.word: Final = word.lower()
@@ -160,6 +161,8 @@ class Command:
         # A command that neither changes data nor needs the engine's special care takes a short
         # way through the engine.
         self.is_write: Final = bool(flags & WRITE)
+        #: It stands in the redo log as it was called; of an extension, what it calls does.
+        self.is_noted: Final = self.is_write and not is_extension
         self.runs_in_multi: Final = self.encoded_name in RUNS_IN_MULTI
         self.runs_subscribed: Final = self.encoded_name in RUNS_SUBSCRIBED
         self.calls: i64 = 0

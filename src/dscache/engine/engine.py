@@ -58,6 +58,7 @@ from dscache.engine.monitor import Monitors
 from dscache.engine.notify import Notifier
 from dscache.engine.pacing import Pacer
 from dscache.engine.pubsub import PubSub
+from dscache.engine.redo import Redo
 from dscache.engine.scanning import Scanner
 from dscache.engine.scripting import Scripts
 from dscache.engine.serverinfo import ServerCounters
@@ -68,7 +69,7 @@ from dscache.engine.transactions import Transaction, end_transaction, spaces_cha
 from dscache.engine.trouble import TroubleLog, cause_of
 from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
-from dscache.errors import CommandError, DscacheError
+from dscache.errors import CommandError, DscacheError, StoreError
 from dscache.store.base import Store
 from dscache.wire.reply import QUEUED, ErrorReply
 
@@ -173,10 +174,13 @@ class Engine:
         self.core.blocking = self.blocking
         #: Asks the owner for a turn at a time of the clock; one for several times will do.
         self.want_turn_at: Callable[[float], None] = _no_timer
+        self.redo: Final[Redo] = Redo(self.core, workers, want_turn, self._turn_at)
+        self.redo.set_memory(self.memory.maxmemory)
+        flusher.log_position = self.redo.cut
         self.pacer: Final[Pacer] = Pacer(
-            residency, flusher, workers, self.room.before_cut, want_turn
+            residency, flusher, workers, self.room.before_cut, want_turn, self.redo
         )
-        self._trouble: Final[TroubleLog] = TroubleLog()
+        self._trouble: Final[TroubleLog] = TroubleLog("the data set")
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
         self.pause_writes_only = False
@@ -299,6 +303,9 @@ class Engine:
         hits = stats.cache_hits
         keyspace_hits = stats.keyspace_hits
         keyspace_misses = stats.keyspace_misses
+        redo = self.redo
+        noted = redo.noted
+        edits = self.flusher.edits
         try:
             # In MULTI it may be EXEC, whose commands may write.
             if self._attention or (
@@ -323,6 +330,11 @@ class Engine:
             reply = self._abort_transaction(session, command, reply)
         if core.lookup_events:
             core.tell_lookup_events(runs_again=False)
+        if redo.is_on:
+            if command.is_noted and self.flusher.edits != edits:
+                redo.note(args, session.keyspace.index)
+            if redo.noted != noted:
+                session.logged = redo.position
         # It may have begun or ended by this very command.
         if is_tracked or session.tracked is not None:
             self.tracking.command_ended(session, command, args)
@@ -330,7 +342,7 @@ class Engine:
         if self.is_busy:
             # Inside a script: no epoch is cut, and nobody else's command runs.
             return reply
-        if self.pacer.is_pressed():
+        if self.pacer.is_pressed() or redo.is_full:
             self.pacer.relieve()
         if self.blocking.ready:
             self.blocking.serve()
@@ -388,7 +400,7 @@ class Engine:
         """The error of who needs the disk to take changes, while it does not."""
         return (
             b"MISCONF The data set cannot be written to disk: "
-            + cause_of(self.flusher.last_error).encode()
+            + cause_of(self.flusher.last_error or self.redo.last_error).encode()
             + b". Writes are refused until it can; INFO store shows the state."
         )
 
@@ -480,6 +492,7 @@ class Engine:
         elif failing_since != 0.0:
             self._trouble.succeeded(time.perf_counter(), failing_since)
         if epoch.error is None:
+            self.redo.committed(epoch.log_position)
             self.expiry.epoch_committed(epoch)
             self.field_expiry.epoch_committed(epoch)
             self.latency.note("epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds)
@@ -501,6 +514,7 @@ class Engine:
         """Whether every command has to look twice."""
         self._attention = (
             self.flusher.failing_since != 0.0
+            or self.redo.failing_since != 0.0
             or self.paused_until_ms > self.core.now_ms
             or self.core.tells_new
         )
@@ -522,6 +536,10 @@ class Engine:
             more = self.expiry.work() or more
         if self.field_expiry.has_work and not self.pacer.writers_wait:
             more = self.field_expiry.work() or more
+        if self.redo.is_on:
+            self.redo.turn()
+            if self.room.writers_waiting and not self.redo.is_full:
+                self._after_work()
         # Behind all that changes keys.
         if self.tracking.has_work:
             more = self.tracking.work() or more
@@ -547,8 +565,14 @@ class Engine:
                 self.want_turn_at(deadline)
 
     def others_bytes(self) -> int:
-        """What counts against maxmemory beside entries and the store: clients, what they track, Lua."""
-        return self.clients_bytes() + self.tracking.used_bytes() + self.scripts.memory_bytes
+        """What counts against maxmemory beside entries and the store: clients, what they track, Lua,
+        what the redo log has to write."""
+        return (
+            self.clients_bytes()
+            + self.tracking.used_bytes()
+            + self.scripts.memory_bytes
+            + self.redo.unsynced_bytes
+        )
 
     def tick(self) -> None:
         """What has to happen with time. Called about ten times a second."""
@@ -564,6 +588,7 @@ class Engine:
         self.residency.tick(core.now_ms)
         self.expiry.tick()
         self.field_expiry.tick()
+        self.redo.tick()
         self.pacer.relieve()
         self.pacer.flush_if_due()
         self._look_around()
@@ -598,6 +623,7 @@ class Engine:
     def set_maxmemory(self, maxmemory: int) -> None:
         """Change the memory bound."""
         self.memory.maxmemory = maxmemory
+        self.redo.set_memory(maxmemory)
         self.store.set_memory_budget(self.memory.store_budget())
         # In the next turn, not inside a command: a tick may cut an epoch and resume other clients.
         self.workers.post(self.tick)
@@ -614,12 +640,19 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Stop the threads and close the store; what is dirty is lost (``commit_now`` saves it).
+        """Stop the threads, finish the redo log and close the store; without a log, what is dirty is lost
+        (``commit_now`` saves it).
 
-        Raises StoreError if the store could not be closed cleanly; what it had committed is safe.
+        Raises StoreError if log or store could not be closed cleanly; what had been committed is safe.
         """
+        self.redo.close()
         self.workers.stop()
-        self.store.close()
+        try:
+            self.redo.close_writer()
+        except OSError as error:
+            raise StoreError(f"the redo log cannot be written: {error.strerror}") from error
+        finally:
+            self.store.close()
 
 
 def _no_timer(when: float) -> None:

@@ -39,10 +39,12 @@ def run_transaction(engine: Engine, session: Session) -> object:
     end_transaction(core, session)
     replies: list[object] = []
     core.is_inner = core.must_not_fault = True
+    engine.redo.begin_group()
     try:
         for command, args in transaction.commands:
             replies.append(_run_queued(engine, session, command, args))
     finally:
+        engine.redo.end_group()
         core.is_inner = core.must_not_fault = False
     return replies
 

@@ -105,6 +105,7 @@ def add_commands(table: CommandTable, extension: Extension) -> None:
                 is_system=False,
                 parent="",
                 summary=declared.summary,
+                is_extension=True,
             )
         )
 

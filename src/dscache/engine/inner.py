@@ -23,9 +23,14 @@ def run_inner(engine: Engine, session: Session, command: Command, args: list[byt
     """
     wait = Suspension(session, command, args)
     engine.core.wait = wait
+    redo = engine.redo
+    edits = engine.flusher.edits
     while True:
         try:
-            return command.handler(session, args)
+            reply = command.handler(session, args)
+            if redo.is_on and command.is_noted and engine.flusher.edits != edits:
+                redo.note(args, session.keyspace.index)
+            return reply
         except JobFault as fault:
             engine.loader.blocking_loads += 1
             wait.results[fault.name] = fault.job()

@@ -20,6 +20,7 @@ from mypy_extensions import i64
 from dscache.cache.flusher import Flusher
 from dscache.cache.residency import Residency
 from dscache.cache.workers import Workers
+from dscache.engine.redo import Redo
 from dscache.errors import StoreError
 
 # Dirty data beyond this share of the limit forces a cut; beyond it while an epoch is being saved,
@@ -44,12 +45,14 @@ class Pacer:
         workers: Workers,
         before_cut: Callable[[int], None],
         want_turn: Callable[[], None],
+        redo: Redo,
     ) -> None:
         self._residency: Final[Residency] = residency
         self._flusher: Final[Flusher] = flusher
         self._workers: Final[Workers] = workers
         self._before_cut = before_cut
         self._want_turn = want_turn
+        self._redo: Final[Redo] = redo
         #: Directive cache-flush-delay.
         self.flush_delay_seconds: float = 1.0
         #: Memory is full of what is not on disk yet: writers wait.
@@ -79,8 +82,10 @@ class Pacer:
         has_room = self._residency.make_room()
         if not has_room or flusher.dirty_bytes > self._dirty_limit:
             self.cut_if_idle()
-        self.writers_wait = (not has_room and (flusher.is_saving or flusher.has_dirty)) or (
-            flusher.dirty_bytes > self._dirty_limit
+        self.writers_wait = (
+            (not has_room and (flusher.is_saving or flusher.has_dirty))
+            or flusher.dirty_bytes > self._dirty_limit
+            or self._redo.is_full
         )
 
     def cut_if_idle(self) -> None:
@@ -111,9 +116,11 @@ class Pacer:
         return max(due - now, 0.0)
 
     def refuses_writes(self) -> bool:
-        """Whether commits have failed for so long that writes are refused."""
-        failing_since = self._flusher.failing_since
-        return failing_since != 0.0 and time.perf_counter() - failing_since > _REFUSE_AFTER_SECONDS
+        """Whether commits, or the redo log, have failed for so long that writes are refused."""
+        since = [self._flusher.failing_since, self._redo.failing_since]
+        if not any(since):
+            return False
+        return time.perf_counter() - min(filter(None, since)) > _REFUSE_AFTER_SECONDS
 
     def commit_now(self) -> None:
         """Save everything that is dirty, blocking until it is on disk or has failed.

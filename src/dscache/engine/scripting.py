@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from dscache.config.levels import NOTICE, VERBOSE
 from dscache.engine.command import NOSCRIPT, READONLY
 from dscache.engine.inner import run_inner
 from dscache.engine.session import Session
@@ -85,7 +86,7 @@ _UNKILLABLE: Final = (
     b" command."
 )
 
-_LEVELS: Final = (logging.DEBUG, logging.INFO, 25, logging.WARNING)
+_LEVELS: Final = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 
 
 class Script:
@@ -267,6 +268,7 @@ class Scripts:
         moment = core.wait, core.is_inner, core.must_not_fault
         self.running = run
         core.is_inner = True
+        engine.redo.begin_group()
         failure: ScriptError | None = None
         reply: object = None
         try:
@@ -276,6 +278,7 @@ class Scripts:
         finally:
             self.running = None
             engine.is_busy = False
+            engine.redo.end_group()
             core.wait, core.is_inner, core.must_not_fault = moment
         if run.fault is not None:
             raise run.fault

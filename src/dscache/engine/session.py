@@ -94,6 +94,8 @@ class Session:
         self.is_monitor = False
         #: Subscribed to anything; the engine's PubSub knows to what.
         self.is_subscriber = False
+        #: The frame of the redo log that has the last change it has made.
+        self.logged = 0
         #: CLIENT TRACKING; None if it is off. Changed by the engine's Tracking only.
         self.tracked: Tracked | None = None
         #: The owner's way to send what no request asked for: messages, and the lines of MONITOR.

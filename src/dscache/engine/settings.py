@@ -28,6 +28,7 @@ def apply_settings(engine: Engine) -> None:
     """
     config = engine.config
     _apply_flushing(engine, config)
+    engine.redo.set_policy(config.appendfsync)
     _apply_expiry(engine, config)
     _apply_slowlog(engine, config)
     _apply_latency(engine, config)
@@ -36,6 +37,7 @@ def apply_settings(engine: Engine) -> None:
     _apply_password(engine, config)
     engine.acl.load_at_start()
     config.on_change(("cache-flush-delay",), lambda changed: _apply_flushing(engine, changed))
+    config.on_change(("appendfsync",), lambda changed: engine.redo.set_policy(changed.appendfsync))
     config.on_change(("active-expire-effort",), lambda changed: _apply_expiry(engine, changed))
     config.on_change(
         ("slowlog-log-slower-than", "slowlog-max-len"),

@@ -358,6 +358,16 @@ class WaitingRoom:
         self._workers.post(lambda: self._end_unblocked(wait, otherwise, error))
         return True
 
+    def wake(self, session: Session) -> None:
+        """What the command of ``session`` has blocked for, which is no key, has happened: run it again."""
+        wait = session.wait
+        if not isinstance(wait, Suspension) or wait.block is None or wait.reason != FOR_CHANGE:
+            return
+        reply = self._retry(wait)
+        if reply is not SUSPENDED:
+            self.blocking.remove(wait)
+            self._finish(wait, reply)
+
     def _end_unblocked(
         self, wait: Suspension, otherwise: object, error: CommandError | None
     ) -> None:

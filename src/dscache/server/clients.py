@@ -18,8 +18,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from dscache.config.levels import NOTICE, VERBOSE
 from dscache.engine.engine import Engine
-from dscache.server.logs import NOTICE, VERBOSE
 
 if TYPE_CHECKING:
     from dscache.server.connection import Connection

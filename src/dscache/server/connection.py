@@ -8,7 +8,8 @@ the replies, write once. It stops for three reasons, each undone by its own call
 
 * the command waits (``SUSPENDED``; until ``_deliver``): requests that have arrived behind it are
   parsed ahead, so that the engine can load their keys meanwhile, and executed in order afterwards;
-* the client does not read its replies (``pause_writing``; until ``resume_writing``);
+* the client does not read its replies (``pause_writing``; until ``resume_writing``), or too many of them
+  wait for the redo log (until ``_synced``);
 * the connection is closing.
 
 While it is stopped, no more than its share of what all clients may send ahead is taken from the socket
@@ -86,6 +87,9 @@ class Connection:
         # Closing was asked for by a command whose own reply is still due.
         self._close_wanted = False
         self._processing = False
+        # Replies to changes that must be synced first: the frame of the redo log, and the bytes.
+        self._unsynced: deque[tuple[int, bytes]] = deque()
+        self._unsynced_bytes: i64 = 0
         # The client will send nothing more (but may still read).
         self._ended = False
         #: When the output buffer exceeded its soft limit; 0 if it does not.
@@ -159,7 +163,7 @@ class Connection:
             return
         parser = self._parser
         parser.feed(data)
-        if not self._waiting and not self._write_paused:
+        if not self._is_stopped():
             self._process()
             return
         self._look_ahead()
@@ -196,8 +200,16 @@ class Connection:
     def resume_writing(self) -> None:
         """The client has read enough of its replies."""
         self._write_paused = False
-        if not self._waiting and not self._processing:
+        if not self._is_stopped() and not self._processing:
             self._process()
+
+    def _is_stopped(self) -> bool:
+        """Whether requests that arrive have to wait."""
+        return self._waiting or self._write_paused or self._unsynced_bytes > self._flush_limit()
+
+    def _flush_limit(self) -> i64:
+        """Replies are handed over when there are so many bytes of them."""
+        return min(self.share_bytes, _FLUSH_BYTES)
 
     # The main line
 
@@ -208,7 +220,7 @@ class Connection:
         parser = self._parser
         writer = self._writer
         ahead = self._ahead
-        flush_bytes: i64 = min(self.share_bytes, _FLUSH_BYTES)
+        flush_bytes = self._flush_limit()
         self._processing = True
         try:
             while not self._closing and not self._close_wanted:
@@ -235,7 +247,7 @@ class Connection:
                     parser.trusted = True
                 if writer.size() > flush_bytes:
                     self._flush()
-                    if self._write_paused:
+                    if self._write_paused or self._unsynced_bytes > flush_bytes:
                         break
         except ProtocolError as error:
             writer.write(ErrorReply(error.reply))
@@ -253,7 +265,7 @@ class Connection:
         if self._ended and self._is_done_after_end():
             self._close_after_reply()
             return
-        if self._waiting or self._write_paused:
+        if self._is_stopped():
             self._pause_if_full()
             return
         if self._read_paused:
@@ -283,7 +295,7 @@ class Connection:
         if self._closing:
             return
         self._reply(reply)
-        if not self._write_paused:
+        if not self._is_stopped():
             self._process()
 
     def _push(self, message: object) -> None:
@@ -358,6 +370,33 @@ class Connection:
         data = self._writer.take()
         if not data:
             return
+        session = self.session
+        redo = self._engine.redo
+        if self._unsynced or redo.holds(session.logged):
+            # Behind those, whatever it is.
+            if not self._unsynced or self._unsynced[-1][0] < session.logged:
+                redo.when_synced(session.logged, self._synced)
+            self._unsynced.append((session.logged, data))
+            self._unsynced_bytes += len(data)
+            return
+        self._send(data)
+
+    def _synced(self) -> None:
+        """The redo log has been synced: replies that waited for it go out."""
+        synced = self._engine.redo.synced
+        held = self._unsynced
+        while held and held[0][0] <= synced:
+            data = held.popleft()[1]
+            self._unsynced_bytes -= len(data)
+            self._send(data)
+        if self._closing or self._processing:
+            return
+        if self._close_wanted and not held:
+            self._close_after_reply()
+        elif not self._is_stopped():
+            self._process()
+
+    def _send(self, data: bytes) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -377,8 +416,11 @@ class Connection:
         if self._processing:
             self._close_wanted = True
             return
-        self._closing = True
         self._flush()
+        if self._unsynced:
+            self._close_wanted = True
+            return
+        self._closing = True
         if self._transport is not None:
             self._transport.close()
 
@@ -414,7 +456,7 @@ class Connection:
         transport = self._transport
         unsent = 0 if transport is None else transport.get_write_buffer_size()
         held = self._parser.pending_bytes() + int(self._ahead_bytes)
-        return held, unsent + self._writer.size()
+        return held, unsent + self._writer.size() + int(self._unsynced_bytes)
 
     def memory_bytes(self) -> int:
         """All that this client takes: buffers, queued and waiting commands, the connection itself."""

@@ -5,22 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Final
 
+from dscache.config.levels import LEVELS, NOTICE, VERBOSE
 from dscache.errors import ConfigError
-
-VERBOSE: Final = 15
-NOTICE: Final = 25
-_NOTHING: Final = 100
-
-#: Directive loglevel. Between DEBUG and INFO, and between INFO and WARNING, lie Redis's two own levels.
-LEVELS: Final = {
-    "debug": logging.DEBUG,
-    "verbose": VERBOSE,
-    "notice": NOTICE,
-    "warning": logging.WARNING,
-    "nothing": _NOTHING,
-}
 
 
 def set_up_log(level: str, path: str) -> logging.Logger:

@@ -30,17 +30,20 @@ from dscache.clock import Clock
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.config import Config
+from dscache.config.levels import LEVELS, NOTICE
 from dscache.engine.command import CommandTable
 from dscache.engine.engine import Engine
 from dscache.engine.extensions import add_commands, library_of
+from dscache.engine.replay import open_log
 from dscache.engine.settings import apply_settings
 from dscache.errors import CommandError, ConfigError, DscacheError, ExtensionError
 from dscache.extension import Extension
+from dscache.log.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
 from dscache.server.loading import load_extensions
-from dscache.server.logs import LEVELS, NOTICE, set_up_log
+from dscache.server.logs import set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.server.tls import DIRECTIVES
@@ -169,6 +172,8 @@ class Server:
         try:
             add_functions(engine, extensions)
             apply_settings(engine)
+            if not config.volatile:
+                open_log(engine, directory, Files())
         except BaseException:
             engine.close()
             raise
@@ -335,7 +340,11 @@ class Server:
                 self._engine.pacer.commit_now()
             except DscacheError as error:
                 if time.monotonic() > deadline:
-                    log.error("the last changes could not be saved and are lost: %s", error)
+                    redo = self._engine.redo
+                    if redo.is_on and redo.unsynced_bytes == 0:
+                        log.error("the last changes are only in the redo log: %s", error)
+                    else:
+                        log.error("the last changes could not be saved and are lost: %s", error)
                     return 1
                 time.sleep(_RETRY_SECONDS)
             else:

@@ -28,7 +28,7 @@ PERSISTENCE: Final = Section(
         Figure(
             "loading",
             GAUGE,
-            "Always 0: there is nothing to load at the start.",
+            "Always 0: clients are let in when the redo log has been replayed.",
             lambda engine: 0,
         ),
         Figure("async_loading", GAUGE, "Always 0.", lambda engine: 0),
@@ -71,8 +71,50 @@ PERSISTENCE: Final = Section(
         Figure(
             "aof_enabled",
             GAUGE,
-            "Always 0: the store keeps a journal of its own.",
-            lambda engine: 0,
+            "1 if there is a redo log (appendonly).",
+            lambda engine: int(engine.redo.is_on),
+        ),
+        Figure(
+            "aof_last_write_status",
+            TEXT,
+            "ok, or err while the redo log cannot be written.",
+            lambda engine: "err" if engine.redo.last_error else "ok",
+        ),
+        Figure(
+            "aof_last_error",
+            TEXT,
+            "What the last try to write or sync the redo log met with; empty if it succeeded.",
+            lambda engine: engine.redo.last_error,
+        ),
+        Figure(
+            "aof_current_size",
+            GAUGE,
+            "Bytes of the redo log on disk: what the store does not have yet, and what waits to be deleted.",
+            lambda engine: engine.redo.size_bytes(),
+        ),
+        Figure(
+            "aof_buffer_length",
+            GAUGE,
+            "Bytes of the redo log in memory, because they are not known to be on disk.",
+            lambda engine: engine.redo.unsynced_bytes,
+        ),
+        Figure(
+            "aof_pending_bio_fsync",
+            GAUGE,
+            "1 while changes have been written to the redo log and not synced.",
+            lambda engine: int(engine.redo.synced < engine.redo.written),
+        ),
+        Figure(
+            "aof_delayed_fsync",
+            COUNTER,
+            "Syncs that were due while the log thread was still busy.",
+            lambda engine: engine.redo.delayed_syncs,
+        ),
+        Figure(
+            "aof_last_sync_ms",
+            GAUGE,
+            "Milliseconds that the log thread took for its last work that ended with a sync.",
+            lambda engine: int(engine.redo.last_sync_seconds * 1000),
         ),
     ],
 )

@@ -1,0 +1,113 @@
+"""The bytes of the redo log: commands in frames, as an append-only file that can be checked.
+
+A segment is an append-only file as Redis writes it: requests in RESP, and lines that begin with ``#``, which
+readers of such files skip. Two such lines are ours::
+
+    #dscache 00000000002a 00000123 000000001000 89abcdef01234567
+    #TS:1767225600123
+
+The first is the header of a *frame*: its sequence number, the length of what follows, how much of the
+segment was known to be on disk when it was written, and a check. The second says when, in milliseconds,
+the commands behind it took place. A frame is complete in itself: it begins with a time and a SELECT, and
+what is atomic is never divided between two.
+
+The check is XXH3 of header and body, seeded with the segment's number and the frame's offset, so a frame is
+valid only where it was written. Sequence numbers go up by one from frame to frame, through all segments. A
+frame may be there twice (a segment that could not be synced is written again): the number tells.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+from xxhash import xxh3_64_intdigest
+
+_MARK: Final = b"#dscache "
+_HEADER: Final = b"#dscache %012x %08x %012x "
+_CHECK: Final = b"%016x\r\n"
+_CHECKED_BYTES: Final = len(_HEADER % (0, 0, 0))
+
+#: The length of a frame's header.
+HEADER_BYTES: Final = _CHECKED_BYTES + len(_CHECK % 0)
+
+#: What a frame's body may have at most; its length is written with eight digits.
+MOST_BODY_BYTES: Final = (1 << 32) - 1
+
+# The seed of a check: the segment's number above the offset, which is less than this.
+_OFFSET_BITS: Final = 40
+_SEED_MASK: Final = (1 << 64) - 1
+
+# Heads of arrays and of strings of usual lengths, ready made. That of a string begins with the end of what
+# stands before it: two pieces an argument.
+_ARRAYS: Final = [b"*%d" % count for count in range(32)]
+_STRINGS: Final = [b"\r\n$%d\r\n" % length for length in range(1024)]
+
+
+def add_command(pieces: list[bytes], args: list[bytes]) -> i64:
+    """Append the request ``args`` to ``pieces``; how many bytes it has, about. O(arguments)."""
+    count: i64 = len(args)
+    pieces.append(_ARRAYS[count] if count < 32 else b"*%d" % count)
+    size: i64 = 8
+    for arg in args:
+        length: i64 = len(arg)
+        pieces.append(_STRINGS[length] if length < 1024 else b"\r\n$%d\r\n" % length)
+        pieces.append(arg)
+        size += length + 8
+    pieces.append(b"\r\n")
+    return size
+
+
+def time_line(now_ms: int) -> bytes:
+    """The line that says when the commands behind it took place."""
+    return b"#TS:%d\r\n" % now_ms
+
+
+def time_of(word: bytes) -> int | None:
+    """The time of such a line; None for any other word."""
+    return int(word[4:]) if word.startswith(b"#TS:") else None
+
+
+def frame(sequence: int, body: bytes, segment: int, offset: int, synced_bytes: int) -> bytes:
+    """A whole frame, to be written at ``offset`` of ``segment``."""
+    checked = _HEADER % (sequence, len(body), synced_bytes) + body
+    check = xxh3_64_intdigest(checked, seed=_seed(segment, offset))
+    return b"".join((checked[:_CHECKED_BYTES], _CHECK % check, body))
+
+
+class Frame:
+    """A frame that has been read."""
+
+    def __init__(self, sequence: int, body: bytes, synced_bytes: int) -> None:
+        self.sequence: Final = sequence
+        self.body: Final = body
+        self.synced_bytes: Final = synced_bytes
+
+
+def read_frame(data: bytes | memoryview, segment: int, offset: int) -> Frame | None:
+    """The frame that stands at ``offset`` of a segment whose bytes are ``data``; None if it is not whole.
+
+    O(its length).
+    """
+    begin = offset + HEADER_BYTES
+    header = bytes(data[offset:begin])
+    if len(header) < HEADER_BYTES or not header.startswith(_MARK) or header[-2:] != b"\r\n":
+        return None
+    try:
+        sequence, length, synced_bytes, check = (int(word, 16) for word in header.split()[1:])
+    except ValueError:
+        return None
+    body = bytes(data[begin : begin + length])
+    found = xxh3_64_intdigest(header[:_CHECKED_BYTES] + body, seed=_seed(segment, offset))
+    if len(body) < length or found != check:
+        return None
+    return Frame(sequence, body, synced_bytes)
+
+
+def _seed(segment: int, offset: int) -> int:
+    return (segment << _OFFSET_BITS | offset) & _SEED_MASK
+
+
+def next_mark(data: bytes, offset: int) -> int:
+    """Where a frame may begin, at or behind ``offset``; -1 if nowhere."""
+    return data.find(_MARK, offset)

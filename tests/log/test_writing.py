@@ -1,0 +1,266 @@
+"""Writing the redo log and reading it after a crash: what was synced is there, in order, once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from disks import BROKEN, FULL, Disk
+from dscache.errors import LogDamagedError
+from dscache.log.format import HEADER_BYTES, frame
+from dscache.log.segments import Contents, segment_numbers, segment_path
+from dscache.log.writer import LogWriter
+
+BODY = b"*1\r\n$4\r\nPING\r\n"
+FRAME_BYTES = HEADER_BYTES + len(BODY)
+
+
+def new_writer(directory: Path, disk: Disk) -> LogWriter:
+    return LogWriter(directory, Contents(directory, 0).last_sequences, disk)
+
+
+def found(directory: Path, sequence: int = 0) -> list[int]:
+    """The frames that a start would replay."""
+    contents = Contents(directory, sequence)
+    frames = [one.sequence for one in contents.frames()]
+    assert (frames[-1] if frames else sequence) == contents.last_sequence
+    return frames
+
+
+def written(directory: Path, frames: int, *, synced: int = 0, per_segment: int = 100) -> Disk:
+    """A log of so many frames, ``synced`` of them synced when the next one was written."""
+    disk = Disk()
+    writer = LogWriter(directory, {}, disk)
+    for sequence in range(1, frames + 1):
+        writer.append(sequence, BODY)
+        if sequence <= synced:
+            writer.sync()
+        if sequence % per_segment == 0:
+            writer.end_segment()
+    return disk
+
+
+def test_frames_come_back_in_order_from_all_segments(tmp_path: Path) -> None:
+    written(tmp_path, 7, per_segment=3)
+    assert segment_numbers(tmp_path) == [1, 2, 3]
+    assert found(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_frames_that_the_store_has_are_passed_by(tmp_path: Path) -> None:
+    written(tmp_path, 7, per_segment=3)
+    assert found(tmp_path, 5) == [6, 7]
+    assert found(tmp_path, 7) == []
+
+
+def test_a_log_goes_on_in_a_new_segment(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    writer = new_writer(tmp_path, Disk())
+    writer.append(3, BODY)
+    assert segment_numbers(tmp_path) == [1, 2]
+    assert found(tmp_path) == [1, 2, 3]
+
+
+def test_segments_that_the_store_has_are_deleted_but_not_the_one_being_written(
+    tmp_path: Path,
+) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    for sequence in range(1, 7):
+        writer.append(sequence, BODY)
+        if sequence % 2 == 0 and sequence < 6:
+            writer.end_segment()
+    writer.drop_until(3)
+    assert segment_numbers(tmp_path) == [2, 3]
+    writer.drop_until(6)
+    assert segment_numbers(tmp_path) == [3]
+    writer.close()
+    writer.drop_until(6)
+    assert segment_numbers(tmp_path) == []
+
+
+def test_an_empty_segment_ends_without_a_trace(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, {}, Disk())
+    writer.end_segment()
+    writer.close()
+    assert segment_numbers(tmp_path) == []
+
+
+# Crashes
+
+
+@pytest.mark.parametrize("missing", range(1, FRAME_BYTES))
+def test_a_torn_end_is_cut_off(tmp_path: Path, missing: int) -> None:
+    written(tmp_path, 3)
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(path.read_bytes()[:-missing])
+    contents = Contents(tmp_path, 0)
+    assert contents.torn_bytes == FRAME_BYTES - missing
+    contents.cut_off_torn_end()
+    assert path.stat().st_size == 2 * FRAME_BYTES
+    assert found(tmp_path) == [1, 2]
+
+
+def test_a_hole_in_what_was_not_synced_is_a_torn_end(tmp_path: Path) -> None:
+    written(tmp_path, 4, synced=1)
+    path = segment_path(tmp_path, 1)
+    data = bytearray(path.read_bytes())
+    data[FRAME_BYTES + 3] ^= 1
+    path.write_bytes(data)
+    assert found(tmp_path) == [1]
+
+
+def test_a_hole_in_what_was_synced_is_damage_with_file_and_offset(tmp_path: Path) -> None:
+    written(tmp_path, 4, synced=2)
+    path = segment_path(tmp_path, 1)
+    data = bytearray(path.read_bytes())
+    data[FRAME_BYTES + 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LogDamagedError) as damage:
+        Contents(tmp_path, 0)
+    assert str(path) in str(damage.value)
+    assert f"damaged at byte {FRAME_BYTES} of {4 * FRAME_BYTES}" in str(damage.value)
+
+
+def test_a_hole_in_an_older_segment_is_damage(tmp_path: Path) -> None:
+    written(tmp_path, 6, per_segment=3)
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LogDamagedError, match=f"damaged at byte {2 * FRAME_BYTES}"):
+        Contents(tmp_path, 0)
+
+
+def test_what_the_store_has_may_be_damaged(tmp_path: Path) -> None:
+    written(tmp_path, 6, per_segment=3)
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(b"")
+    assert found(tmp_path, 3) == [4, 5, 6]
+
+
+def test_a_missing_segment_is_damage(tmp_path: Path) -> None:
+    written(tmp_path, 9, per_segment=3)
+    segment_path(tmp_path, 2).unlink()
+    with pytest.raises(LogDamagedError, match="frame 7 at byte 0 does not follow frame 3"):
+        Contents(tmp_path, 0)
+
+
+def test_a_strange_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.aof").touch()
+    with pytest.raises(LogDamagedError, match="is not named like a segment"):
+        Contents(tmp_path, 0)
+
+
+def test_a_frame_of_another_place_is_not_taken_for_one(tmp_path: Path) -> None:
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(frame(1, BODY, 1, 0, 0) + frame(2, BODY, 1, 0, 0))
+    assert found(tmp_path) == [1]
+
+
+# Errors
+
+
+def test_half_a_frame_is_cut_off_before_the_next_try(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    disk.fail("append", FULL, FULL)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            writer.append(2, BODY)
+    writer.append(2, BODY)
+    assert segment_path(tmp_path, 1).stat().st_size == 2 * FRAME_BYTES
+    assert found(tmp_path) == [1, 2]
+
+
+def test_after_a_failed_sync_everything_unsynced_is_written_to_a_new_file(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    writer.sync()
+    writer.append(2, BODY)
+    writer.append(3, BODY)
+    disk.fail("sync", BROKEN)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.sync()
+    writer.sync()
+    # What the kernel dropped of the first file does not matter.
+    first = segment_path(tmp_path, 1)
+    first.write_bytes(first.read_bytes()[:FRAME_BYTES] + bytes(2 * FRAME_BYTES))
+    assert segment_numbers(tmp_path) == [1, 2]
+    assert found(tmp_path) == [1, 2, 3]
+
+
+def test_frames_that_are_there_twice_are_taken_once(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    disk.fail("sync", BROKEN)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.end_segment()
+    writer.append(2, BODY)
+    assert segment_numbers(tmp_path) == [1, 2]
+    assert found(tmp_path) == [1, 2]
+
+
+def test_a_disk_that_stays_full_is_not_filled_with_files(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    disk.fail("sync", BROKEN)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.sync()
+    disk.fail("append", *[FULL] * 20)
+    for _ in range(20):
+        with pytest.raises(OSError, match="No space left"):
+            writer.sync()
+    assert len(segment_numbers(tmp_path)) == 2
+    writer.sync()
+    assert found(tmp_path) == [1]
+
+
+#: What is done to a writer: most of it works.
+STEPS = st.sampled_from(["append"] * 8 + ["sync", "sync", "end_segment"])
+FAILURES = st.lists(
+    st.sampled_from(["", "", "", "append", "sync", "create", "truncate"]), max_size=60
+)
+
+
+@given(st.lists(STEPS, max_size=60), FAILURES, st.randoms(use_true_random=False))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_fails_a_power_failure_leaves_a_prefix_with_all_that_was_synced(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[str],
+    failures: list[str],
+    luck: random.Random,
+) -> None:
+    directory = tmp_path_factory.mktemp("log")
+    disk = Disk()
+    writer = LogWriter(directory, {}, disk)
+    appended = 0
+    promised = 0
+    troubles = iter(failures)
+    for step in steps:
+        while True:
+            trouble = next(troubles, "")
+            if trouble:
+                disk.fail(trouble, luck.choice([FULL, BROKEN]))
+            try:
+                if step == "append":
+                    writer.append(appended + 1, BODY)
+                    appended += 1
+                elif step == "sync":
+                    writer.sync()
+                    promised = appended
+                else:
+                    writer.end_segment()
+                    promised = appended
+            except OSError:
+                continue
+            break
+    disk.lose_power(luck)
+    kept = found(directory)
+    assert kept == list(range(1, len(kept) + 1))
+    assert promised <= len(kept) <= appended
