@@ -139,10 +139,11 @@ def test_the_data_set_is_counted_in_memory_and_on_disk(driver: Driver) -> None:
     driver.run("SET", "a", "1")
     driver.run("SET", "b", "1", "EX", "100")
     driver.run("SELECT", "3")
-    driver.run("SET", "c", "1")
+    driver.run("HSET", "c", "f", "v")
+    driver.run("HEXPIRE", "c", "100", "FIELDS", "1", "f")
     expected = {
         "db0": "keys=2,expires=1,avg_ttl=0,subexpiry=0",
-        "db3": "keys=1,expires=0,avg_ttl=0,subexpiry=0",
+        "db3": "keys=1,expires=0,avg_ttl=0,subexpiry=1",
     }
     assert fields(driver, "keyspace") == expected
     driver.evict_all()

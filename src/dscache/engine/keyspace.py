@@ -26,7 +26,7 @@ from dscache.cache.space import Space
 from dscache.engine.core import EXPIRIES, KEY_MISS, Core
 from dscache.engine.waiting import KeysFault, SettleFault, Wanted
 from dscache.store.layout import expiry_key, field_generation
-from dscache.values.base import Apart, Value, type_code_of
+from dscache.values.base import Apart, Value, field_due_of, type_code_of
 
 #: ``put`` with this due time leaves the key's due time as it is.
 KEEP_EXPIRY: Final = -1
@@ -318,6 +318,8 @@ class Keyspace:
         before: i64 = entry.size
         self._residency.charge(entry)
         self._flusher.changed(entry, entry.size - before)
+        if self.space.timed or type(entry.value) is not bytes:
+            self._count_timed(entry)
         core = self._core
         if core.watchers:
             self._touch_watchers(entry.key)
@@ -328,6 +330,20 @@ class Keyspace:
             blocking.signal(self.index, entry.key)
         if event and core.listeners:
             core.tell(self.index, event, entry.key)
+
+    def _count_timed(self, entry: Entry) -> None:
+        """``entry`` has changed: count it as one whose fields expire, or no longer."""
+        space = self.space
+        key = entry.key
+        is_timed = field_due_of(entry.value) != 0
+        if is_timed == (key in space.timed):
+            return
+        if is_timed:
+            space.timed.add(key)
+            space.subexpires += 1
+        else:
+            space.timed.remove(key)
+            space.subexpires -= 1
 
     def _remove(self, entry: Entry, event: bytes) -> None:
         self._prepare(entry)
@@ -393,12 +409,16 @@ class Keyspace:
         if space.loads:
             self._core.loader.overtake(space, key)
         entry = Entry(key, None, space.number)
-        # It may be inline or apart: deleting both is right for either.
-        entry.on_disk = ON_DISK_APART
         space.entries[key] = entry
-        space.indexed[key] = due_ms
-        space.keys -= 1
-        space.expires -= 1
+        if space.subexpires == 0:
+            # It may be inline or apart: deleting both is right for either.
+            entry.on_disk = ON_DISK_APART
+            space.indexed[key] = due_ms
+            space.keys -= 1
+            space.expires -= 1
+        else:
+            # It may have fields that expire: the commit thread will find out, and count it all.
+            space.unsettled += 1
         self._stats.expired_keys += 1
         self._mark(entry, b"expired")
         return True
