@@ -374,3 +374,9 @@ def test_a_counter_that_was_reset_is_no_negative_rate() -> None:
 )
 def test_sizes_are_shown_in_the_unit_that_suits(count: int, text: str) -> None:
     assert human_bytes(count) == text
+
+
+def test_the_last_element_and_its_key_are_one_change(driver: Driver) -> None:
+    driver.run("RPUSH", "k", "1")
+    driver.run("LPOP", "k")
+    assert fields(driver, "persistence")["rdb_changes_since_last_save"] == "2"

@@ -293,7 +293,7 @@ class Keyspace:
         value = entry.value
         assert isinstance(value, Value)
         if value.count() == 0:
-            self._remove(entry, b"del")
+            self._remove(entry, b"del", counts=False)
 
     def notify(self, key: bytes, event: bytes) -> None:
         """Tell of one more event of a change that has been reported already."""
@@ -310,14 +310,18 @@ class Keyspace:
         if self.space.loads:
             self._core.loader.overtake(self.space, entry.key)
 
-    def _mark(self, entry: Entry, event: bytes) -> None:
-        """``entry`` has changed: charge it, mark it dirty, tell those who want to know.
+    def _mark(self, entry: Entry, event: bytes, counts: bool = True) -> None:
+        """``entry`` has changed: charge it, mark it dirty, tell those who want to know. ``counts`` is
+        false for what belongs to a change that has been counted.
 
         An empty event is a change that Redis tells nobody (PFCOUNT keeps its result in the value).
         """
         before: i64 = entry.size
         self._residency.charge(entry)
-        self._flusher.changed(entry, entry.size - before)
+        if counts:
+            self._flusher.changed(entry, entry.size - before)
+        else:
+            self._flusher.mark(entry, entry.size - before)
         if self.space.timed or type(entry.value) is not bytes:
             self._count_timed(entry)
         core = self._core
@@ -345,7 +349,7 @@ class Keyspace:
             space.timed.remove(key)
             space.subexpires -= 1
 
-    def _remove(self, entry: Entry, event: bytes) -> None:
+    def _remove(self, entry: Entry, event: bytes, counts: bool = True) -> None:
         self._prepare(entry)
         space = self.space
         space.keys -= 1
@@ -355,7 +359,7 @@ class Keyspace:
             entry.expire_ms = 0
         entry.value = None
         entry.frequency = 0
-        self._mark(entry, event)
+        self._mark(entry, event, counts)
 
     def _touch_watchers(self, key: bytes) -> None:
         for session in self._core.watchers.get((self.space.generation, key), ()):
@@ -391,7 +395,7 @@ class Keyspace:
         self._mark(entry, b"hexpired")
         left = value.count()
         if left == 0:
-            self._remove(entry, b"del")
+            self._remove(entry, b"del", counts=False)
         return left
 
     def expire_from_index(self, key: bytes, due_ms: int) -> bool:
