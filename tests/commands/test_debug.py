@@ -201,6 +201,10 @@ def test_scripts_can_be_allowed_to_call_everything(driver: Driver) -> None:
     assert b"not allowed from script" in cast(bytes, driver.run(*script))
     driver.run("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")
     assert driver.run(*script) == 12345
+    for kind, reply in (("bignum", b"1234567"), ("attrib", b"Some real reply")):
+        value = driver.run("EVAL", "return redis.call('DEBUG', 'PROTOCOL', ARGV[1])", "0", kind)
+        assert isinstance(value, bytes)
+        assert value.startswith(reply)
     driver.run("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "0")
     assert b"not allowed from script" in cast(bytes, driver.run(*script))
 

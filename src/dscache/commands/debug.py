@@ -21,7 +21,7 @@ from dscache.engine.waiting import CommitFault, JobFault
 from dscache.errors import CommandError
 from dscache.values.base import Apart
 from dscache.values.codec import encode_value
-from dscache.wire.reply import OK, BigNumber, Push, SetReply, Status, Verbatim
+from dscache.wire.reply import OK, Attributed, BigNumber, Push, SetReply, Status, Verbatim
 
 registry: Final = Registry("server", "")
 
@@ -43,8 +43,9 @@ _REPLIES: Final[dict[bytes, object]] = {
     b"array": [0, 1, 2],
     b"set": SetReply([0, 1, 2]),
     b"map": {0: False, 1: True, 2: False},
-    # Nothing here sends attributes, so the reply comes without one.
-    b"attrib": b"Some real reply following the attribute",
+    b"attrib": Attributed(
+        [(b"key-popularity", [b"key:123", 90])], b"Some real reply following the attribute"
+    ),
     b"verbatim": Verbatim(b"This is a verbatim\nstring"),
     b"true": True,
     b"false": False,
@@ -210,7 +211,8 @@ def _reload(session: Session, args: list[bytes]) -> object:
         raise CommandError(b"ERR NOSAVE is not possible: what is in memory is always saved first")
     if not options <= {b"merge", b"noflush"}:
         raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    if options == {b"noflush"} and any(keyspace.space.keys for keyspace in engine.keyspaces):
+    spaces = [engine.core.catalog.libraries, *engine.core.catalog.spaces]
+    if options == {b"noflush"} and any(space.keys for space in spaces):
         raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.")
     if engine.core.is_inner:
         raise CommandError(b"ERR DEBUG RELOAD cannot be used inside a transaction")
