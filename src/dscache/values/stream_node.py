@@ -409,22 +409,25 @@ class Node:
         if self._columns is not None:
             return self._columns.packed()
         base_ms = self.base_id >> 64
-        ms = array("Q")
-        seqs = array("Q")
-        lengths = array("Q")
-        rows = msgpack.Packer(autoreset=False)
-        end = 0
+        ms: list[int] = []
+        seqs: list[int] = []
+        lengths: list[int] = []
+        rows: list[object] = []
         for entry in self._entries:
             ms.append((entry.number >> 64) - base_ms)
             seqs.append(entry.number & MAX_SEQ)
+            length = _row_bytes(entry.values)
             if entry.fields is self._fields:
-                rows.pack(entry.values)
+                rows.append(entry.values)
             else:
-                rows.pack((entry.fields, entry.values))
-            begin = end
-            end = len(rows.getbuffer())
-            lengths.append(end - begin)
-        return _packed(self._fields, ms, seqs, lengths, rows.bytes())
+                rows.append((entry.fields, entry.values))
+                length += 1 + _row_bytes(entry.fields)
+            lengths.append(int(length))
+        packed: bytes = msgpack.packb(rows)
+        header = len(packed) - sum(lengths)
+        assert header == _header_bytes(len(rows)), "rows are not as long as they should be"
+        columns = [array("Q", numbers) for numbers in (ms, seqs, lengths)]
+        return _packed(self._fields, columns[0], columns[1], columns[2], packed[header:])
 
     def _entry_bytes(self, entry: Entry) -> i64:
         """Memory of an open entry."""
@@ -444,6 +447,20 @@ class Node:
         other.element_bytes = self.element_bytes
         other.take(self.packed())
         return other
+
+
+def _row_bytes(texts: list[bytes]) -> i64:
+    """What a list of ``bytes`` takes in MessagePack. (To pack each alone, and look, would take longer.)"""
+    size: i64 = _header_bytes(len(texts))
+    for text in texts:
+        length: i64 = len(text)
+        size += length + (2 if length < 1 << 8 else 3 if length < 1 << 16 else 5)
+    return size
+
+
+def _header_bytes(count: i64) -> i64:
+    """What the header of a list takes in MessagePack."""
+    return 1 if count < 16 else 3 if count < 1 << 16 else 5
 
 
 def _texts_bytes(texts: list[bytes]) -> i64:
