@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dscache.cache.entry import BLOCK_BYTES, CLEAN, ENTRY_BYTES, Entry
 from dscache.engine.engine import Engine
-from dscache.values.base import Apart, Value, size_of
+from dscache.values.base import field_due_of, size_of
 
 
 def due_size(entry: Entry) -> int:
@@ -57,11 +57,10 @@ def check_quiet(engine: Engine) -> None:
         assert not space.loads
         assert set(space.indexed) <= set(space.entries)
         assert set(space.field_due) <= set(space.entries)
+        assert space.timed <= set(space.entries)
         for entry in space.entries.values():
             assert entry.pins == 0
             assert entry.state == CLEAN
             assert space.indexed.get(entry.key, 0) == entry.expire_ms
-            if isinstance(entry.value, Value) and not isinstance(entry.value, Apart):
-                assert space.field_due.get(entry.key, 0) == entry.value.next_due_ms()
-            else:
-                assert entry.key not in space.field_due
+            assert space.field_due.get(entry.key, 0) == field_due_of(entry.value)
+            assert (entry.key in space.timed) == (field_due_of(entry.value) != 0)

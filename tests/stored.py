@@ -17,7 +17,7 @@ from dscache.store.layout import (
 from dscache.store.memory import MemoryStore
 from dscache.store.record import decode_head
 from dscache.values.base import HASH
-from dscache.values.hash import decode_hash
+from dscache.values.hash import decode_hash, field_due_in
 
 #: {key: (payload, due time in ms or 0)}
 Keys = dict[bytes, tuple[bytes, int]]
@@ -28,17 +28,18 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
 
     the catalog's counts are exact, nothing is left of any other generation, the expiry index has
     exactly the keys that expire, and exactly the payloads that are apart are there. The index of
-    fields' due times has every hash with the earliest of its fields; it may have more.
+    fields' due times has every hash with the earliest of its fields, and nothing else.
     """
     record = store.columns[META].get(CATALOG_KEY)
     lines = [] if record is None else msgpack.unpackb(record)
     # The libraries of functions are no database.
     lines = [line for line in lines if line[0] != LIBRARIES]
-    database_of = {generation: database for database, generation, _, _ in lines}
+    database_of = {generation: database for database, generation, *_ in lines}
     databases: dict[int, Keys] = {database: {} for database in database_of.values()}
     due: set[bytes] = set()
     apart: set[bytes] = set()
     field_due: set[bytes] = set()
+    timed = dict.fromkeys(databases, 0)
     for stored, record in store.columns[DATA].items():
         generation = generation_of(stored)
         assert generation in database_of, f"{stored!r} belongs to no database"
@@ -56,24 +57,28 @@ def stored_databases(store: MemoryStore) -> dict[int, Keys]:
             due.add(expiry_key(generation, head.expire_ms, key))
         if head.type_code == HASH:
             due_ms = decode_hash(payload).next_due_ms()
+            assert field_due_in(payload) == due_ms
+            assert not head.apart or head.field_due_ms == due_ms
             if due_ms:
+                timed[database_of[generation]] += 1
                 field_due.add(expiry_key(field_generation(generation), due_ms, key))
         databases[database_of[generation]][key] = (payload, head.expire_ms)
     assert set(store.columns[PAYLOADS]) == apart, "payloads and heads do not match"
     index = {stored for stored in store.columns[EXPIRES] if generation_of(stored) >= 0}
     hints = set(store.columns[EXPIRES]) - index
-    assert hints >= field_due, f"the index of fields lacks {field_due - hints}"
-    for stored in hints:
-        assert any(generation_of(stored) == field_generation(one) for one in database_of), (
-            f"the hint {stored!r} belongs to no database"
-        )
+    assert hints == field_due, (
+        f"the index of fields lacks {field_due - hints} and has {hints - field_due} too many"
+    )
     assert index == due, (
         f"the expiry index has {[split_expiry_key(one) for one in index - due]} too many "
         f"and lacks {[split_expiry_key(one) for one in due - index]}"
     )
-    for database, _, keys, expires in lines:
+    for database, _, keys, expires, subexpires in lines:
         held = databases[database]
         assert keys == len(held), f"database {database}: the catalog counts {keys}, not {len(held)}"
         expiring = sum(due_ms != 0 for _, due_ms in held.values())
         assert expires == expiring, f"database {database}: {expires} expire, not {expiring}"
+        assert subexpires == timed[database], (
+            f"database {database}: fields of {subexpires} expire, not of {timed[database]}"
+        )
     return databases

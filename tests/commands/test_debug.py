@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
 from driver import Driver
-from dscache.wire.reply import ErrorReply, Status
+from dscache.wire.reply import ErrorReply, Push, Status
 
 NOT_ALLOWED = (
     b'-ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
@@ -68,9 +69,7 @@ def test_debug_can_be_enabled_for_this_machine_only(address: str, is_allowed: bo
         driver.close()
 
 
-@pytest.mark.parametrize(
-    "words", [("NOPE",), ("SLEEP",), ("OBJECT", "a", "b"), ("RELOAD", "NOSAVE")]
-)
+@pytest.mark.parametrize("words", [("NOPE",), ("SLEEP",), ("OBJECT", "a", "b"), ("DIGEST", "a")])
 def test_unknown_forms_are_refused(driver: Driver, words: tuple[str, ...]) -> None:
     assert driver.run("DEBUG", *words) == (
         b"-ERR unknown subcommand or wrong number of arguments for '%s'. Try DEBUG HELP."
@@ -165,17 +164,65 @@ def test_reload_is_refused_in_a_transaction(driver: Driver) -> None:
     assert isinstance(replies[0], ErrorReply)
 
 
+def test_reload_takes_the_options_that_it_can_honour(driver: Driver) -> None:
+    driver.run("SET", "a", "1")
+    assert driver.run("DEBUG", "RELOAD", "NOFLUSH", "MERGE") == b"OK"
+    assert driver.run("GET", "a") == b"1"
+    assert driver.run("DEBUG", "RELOAD", "NOFLUSH") == (
+        b"-ERR Error trying to load the RDB dump, check server logs."
+    )
+    assert driver.run("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE") == (
+        b"-ERR NOSAVE is not possible: what is in memory is always saved first"
+    )
+    assert driver.run("DEBUG", "RELOAD", "NOW") == (
+        b"-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+    )
+
+
+def test_protocol_answers_with_a_reply_of_each_kind(driver: Driver) -> None:
+    pushed: list[object] = []
+    driver.session.push = pushed.append
+    assert driver.run("DEBUG", "PROTOCOL", "double") == 3.141
+    assert driver.run("DEBUG", "PROTOCOL", "MAP") == {0: False, 1: True, 2: False}
+    assert driver.run("DEBUG", "PROTOCOL", "push") == (
+        b"-ERR RESP2 is not supported by this command"
+    )
+    driver.session.resp = 3
+    assert driver.run("DEBUG", "PROTOCOL", "push") == b"Some real reply following the push reply"
+    assert [one.items for one in pushed if isinstance(one, Push)] == [[b"server-cpu-usage", 42]]
+    assert driver.run("DEBUG", "PROTOCOL", "nope") == (
+        b"-ERR Wrong protocol type name. Please use one of the following: string|integer|double|"
+        b"bignum|null|array|set|map|attrib|verbatim|true|false|push"
+    )
+
+
+def test_scripts_can_be_allowed_to_call_everything(driver: Driver) -> None:
+    script = ("EVAL", "return redis.call('DEBUG', 'PROTOCOL', 'integer')", "0")
+    assert b"not allowed from script" in cast(bytes, driver.run(*script))
+    driver.run("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")
+    assert driver.run(*script) == 12345
+    for kind, reply in (("bignum", b"1234567"), ("attrib", b"Some real reply")):
+        value = driver.run("EVAL", "return redis.call('DEBUG', 'PROTOCOL', ARGV[1])", "0", kind)
+        assert isinstance(value, bytes)
+        assert value.startswith(reply)
+    driver.run("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "0")
+    assert b"not allowed from script" in cast(bytes, driver.run(*script))
+
+
 def test_help_names_what_there_is(driver: Driver) -> None:
     lines = driver.run("DEBUG", "HELP")
     assert isinstance(lines, list)
     assert all(isinstance(line, Status) for line in lines)
     names = {line.text.split(b" ")[0] for line in lines[1:] if not line.text.startswith(b" ")}
     assert names == {
+        b"DIGEST",
         b"DIGEST-VALUE",
         b"HELP",
         b"OBJECT",
+        b"PROTOCOL",
         b"RELOAD",
         b"SET-ACTIVE-EXPIRE",
+        b"SET-DISABLE-DENY-SCRIPTS",
         b"SLEEP",
     }
 
@@ -197,3 +244,69 @@ def test_digests_tell_values_apart_and_not_their_order(driver: Driver) -> None:
     assert len(set(digests)) == 6
     assert digests[-1] == b"0" * 40
     assert driver.run("DEBUG", "DIGEST-VALUE") == []
+
+
+def test_digests_tell_streams_apart_and_not_how_they_are_kept(driver: Driver) -> None:
+    driver.run("XADD", "a", "1-1", "f", "v")
+    for number in (1, 2):
+        driver.run("XADD", "b", f"{number}-1", "f", "v")
+    driver.run("XDEL", "b", "2-1")
+    driver.run("XADD", "c", "1-1", "f", "w")
+    reply = driver.run("DEBUG", "DIGEST-VALUE", "a", "b", "c")
+    assert isinstance(reply, list)
+    digests = [one.text for one in reply]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def digest(driver: Driver) -> bytes:
+    """Of the whole data set."""
+    reply = driver.run("DEBUG", "DIGEST")
+    assert isinstance(reply, bytes)
+    return reply
+
+
+def test_the_digest_of_a_data_set_is_that_of_all_its_keys(driver: Driver) -> None:
+    assert digest(driver) == b"0" * 40
+    seen = {digest(driver)}
+    for words in (
+        ("SET", "text", "1"),
+        ("HSET", "hash", "f", "v", "g", "w" * 20_000),
+        ("HPEXPIRE", "hash", "5000", "FIELDS", "1", "f"),
+        ("SET", "text", "2"),
+        ("PEXPIRE", "text", "1000"),
+        ("SELECT", "3"),
+        ("SET", "text", "2"),
+        ("RPUSH", "list", *map(str, range(1000))),
+    ):
+        driver.run(*words)
+        if words[0] != "SELECT":
+            assert digest(driver) not in seen
+            seen.add(digest(driver))
+    before = digest(driver)
+    assert driver.run("DEBUG", "RELOAD") == b"OK"
+    assert digest(driver) == before
+    driver.run("DEL", "list", "text")
+    # What is due does not exist.
+    driver.advance(1)
+    due = digest(driver)
+    driver.run("SELECT", "0")
+    driver.run("DEL", "text")
+    assert digest(driver) == due
+    driver.advance(5)
+    due = digest(driver)
+    driver.run("HLEN", "hash")
+    assert digest(driver) == due != before
+    driver.run("FLUSHALL")
+    assert digest(driver) == b"0" * 40
+
+
+def test_a_digest_reads_many_keys_and_not_into_memory(driver: Driver) -> None:
+    for number in range(1000):
+        driver.run("SET", f"key:{number}", str(number))
+    driver.evict_all()
+    before = digest(driver)
+    assert not driver.engine.keyspaces[0].space.entries
+    driver.run("SET", "key:999", "999")
+    assert digest(driver) == before
+    driver.run("SET", "key:999", "998")
+    assert digest(driver) != before

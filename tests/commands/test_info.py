@@ -139,10 +139,11 @@ def test_the_data_set_is_counted_in_memory_and_on_disk(driver: Driver) -> None:
     driver.run("SET", "a", "1")
     driver.run("SET", "b", "1", "EX", "100")
     driver.run("SELECT", "3")
-    driver.run("SET", "c", "1")
+    driver.run("HSET", "c", "f", "v")
+    driver.run("HEXPIRE", "c", "100", "FIELDS", "1", "f")
     expected = {
         "db0": "keys=2,expires=1,avg_ttl=0,subexpiry=0",
-        "db3": "keys=1,expires=0,avg_ttl=0,subexpiry=0",
+        "db3": "keys=1,expires=0,avg_ttl=0,subexpiry=1",
     }
     assert fields(driver, "keyspace") == expected
     driver.evict_all()
@@ -373,3 +374,9 @@ def test_a_counter_that_was_reset_is_no_negative_rate() -> None:
 )
 def test_sizes_are_shown_in_the_unit_that_suits(count: int, text: str) -> None:
     assert human_bytes(count) == text
+
+
+def test_the_last_element_and_its_key_are_one_change(driver: Driver) -> None:
+    driver.run("RPUSH", "k", "1")
+    driver.run("LPOP", "k")
+    assert fields(driver, "persistence")["rdb_changes_since_last_save"] == "2"

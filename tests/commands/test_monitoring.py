@@ -214,6 +214,35 @@ def test_a_monitor_sees_what_others_do(driver: Driver) -> None:
     ]
 
 
+def test_a_monitor_sees_a_script_before_what_it_calls(driver: Driver) -> None:
+    driver.run("SET", "a", "1")
+    driver.evict_all()
+    monitor = driver.new_session()
+    lines: list[object] = []
+    monitor.push = lines.append
+    driver.run("MONITOR", session=monitor)
+    driver.run("EVAL", "redis.call('INCR', KEYS[1])", "1", "a")
+    driver.run("MULTI")
+    driver.run("EVAL", "return 1", "0")
+    driver.run("EXEC")
+    words = [line.text.split(b"]", 1)[1] for line in lines if isinstance(line, Status)]
+    assert words[:2] == [b""" "EVAL" "redis.call('INCR', KEYS[1])" "1" "a\"""", b' "INCR" "a"']
+    assert b' "EVAL" "return 1" "0"' in words
+    assert sum(b"EVAL" in line for line in words) == 2
+
+
+def test_a_monitor_sees_what_blocks_at_once_and_once(driver: Driver) -> None:
+    monitor = driver.new_session()
+    lines: list[object] = []
+    monitor.push = lines.append
+    driver.run("MONITOR", session=monitor)
+    replies = driver.start("BLPOP", "a", "0", session=driver.new_session())
+    driver.run("RPUSH", "a", "1")
+    assert replies == [[b"a", b"1"]]
+    words = [line.text.split(b"]", 1)[1] for line in lines if isinstance(line, Status)]
+    assert words == [b' "BLPOP" "a" "0"', b' "RPUSH" "a" "1"']
+
+
 def test_a_monitor_sees_nothing_after_reset(driver: Driver) -> None:
     monitor = driver.new_session()
     lines: list[object] = []

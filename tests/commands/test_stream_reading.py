@@ -199,6 +199,32 @@ def test_a_look_at_the_history_is_saved_but_no_change() -> None:
     client.driver.close()
 
 
+def test_polling_in_vain_is_no_change_but_the_consumer_has_been_seen() -> None:
+    client = Client(MEMORY)
+    with_group(client, 1)
+    read(client, "alice", 9)
+    client("CACHE", "FLUSH")
+    keyspace = client.driver.engine.keyspaces[0]
+    client.driver.advance(5)
+    assert client("XREADGROUP", "GROUP", "g", "alice", "STREAMS", "k", ">") is NULL_ARRAY
+    assert not keyspace.is_dirty(b"k")
+    assert client("XINFO", "CONSUMERS", "k", "g") == [
+        {b"name": b"alice", b"pending": 1, b"idle": 0, b"inactive": 5000}
+    ]
+    client("XACK", "k", "g", "1-0")
+    client("CACHE", "FLUSH")
+    history = client("XREADGROUP", "GROUP", "g", "alice", "STREAMS", "k", "0")
+    assert found(history) == [(b"k", [])]
+    assert not keyspace.is_dirty(b"k")
+    assert client("XREADGROUP", "GROUP", "g", "bob", "STREAMS", "k", ">") is NULL_ARRAY
+    assert keyspace.is_dirty(b"k"), "a new consumer is a change"
+    client("CACHE", "FLUSH")
+    client.driver.advance(60)
+    client("XREADGROUP", "GROUP", "g", "alice", "STREAMS", "k", ">")
+    assert keyspace.is_dirty(b"k"), "what is saved of it is a minute old at most"
+    client.driver.close()
+
+
 def test_noack_leaves_nothing_pending(client: Client) -> None:
     with_group(client, 3)
     words = ("GROUP", "g", "alice", "NOACK", "STREAMS", "k", ">")

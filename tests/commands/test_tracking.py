@@ -8,7 +8,7 @@ import pytest
 
 from driver import Driver
 from dscache.engine.session import Session
-from dscache.wire.reply import SetReply, Verbatim
+from dscache.wire.reply import Message, SetReply, Verbatim
 
 PREFIXES_OVERLAP = b"Prefixes for a single client must not overlap."
 NO_SWITCH = (
@@ -175,3 +175,15 @@ def test_info_counts_what_is_tracked(driver: Driver) -> None:
         "tracking_total_items": "2",
         "tracking_total_prefixes": "1",
     }
+
+
+@pytest.mark.parametrize("command", ["EVAL", "EVAL_RO"])
+def test_of_a_script_is_tracked_what_it_has_read(driver: Driver, command: str) -> None:
+    driver.run("HELLO", 3)
+    pushed: list[object] = []
+    driver.session.push = pushed.append
+    tracking(driver, "ON")
+    driver.run(command, "return redis.call('PING')", 1, "named")
+    driver.run(command, "return redis.call('GET', KEYS[1])", 2, "read", "named")
+    driver.run("MSET", "read", 1, "named", 1, session=driver.new_session())
+    assert [one.items[1:] for one in pushed if isinstance(one, Message)] == [[b"read"]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgpack
 import pytest
 
-from dscache.store.base import DATA, EXPIRES, PAYLOADS
-from dscache.store.layout import generation_of, split_expiry_key
+from dscache.cache.catalog import CATALOG_KEY
+from dscache.store.base import DATA, EXPIRES, META, PAYLOADS
+from dscache.store.layout import expiry_key, field_generation, generation_of, split_expiry_key
 from manual_workers import ScriptedEngine
 from places import PLACES, Client
 from residents import check_quiet
@@ -325,22 +327,22 @@ def test_a_database_that_is_flushed_during_a_sweep_is_left_alone(
     check_quiet(scripted.engine)
 
 
-# Hints that are out of date
+# What was changed without being loaded
 
 
 @pytest.mark.parametrize("value", ["v", LONG])
 @pytest.mark.parametrize("command", [("SET", "h", "text"), ("DEL", "h")])
-def test_a_key_changed_unseen_leaves_a_hint_that_goes_when_it_is_due(
+def test_a_key_changed_unseen_leaves_nothing_in_the_index(
     scripted: ScriptedEngine, command: tuple[str, ...], value: str
 ) -> None:
     make(scripted, "h", 1000, "g", value=value)
     scripted.save_and_evict()
     scripted.run(*command)
     scripted.save_and_evict()
+    assert hints(scripted) == []
     scripted.clock.advance(1)
     sweep(scripted)
     scripted.save()
-    assert hints(scripted) == []
     assert set(stored_databases(scripted.store)[0]) == ({b"h"} if command[0] == "SET" else set())
     scripted.store.keys_scanned.clear()
     sweep(scripted)
@@ -348,14 +350,19 @@ def test_a_key_changed_unseen_leaves_a_hint_that_goes_when_it_is_due(
     check_quiet(scripted.engine)
 
 
-def test_a_key_that_expires_as_a_whole_leaves_such_a_hint(scripted: ScriptedEngine) -> None:
-    make(scripted, "h", 5000, "g")
+@pytest.mark.parametrize("value", ["v", LONG])
+def test_a_key_that_expires_as_a_whole_leaves_nothing_either(
+    scripted: ScriptedEngine, value: str
+) -> None:
+    make(scripted, "h", 5000, "g", value=value)
     scripted.run("PEXPIRE", "h", 1000)
     scripted.save_and_evict()
     scripted.clock.advance(1)
     scripted.expire_actively()
+    assert scripted.run("DBSIZE") == 0
     scripted.save_and_evict()
-    assert hints(scripted) == [(4000, b"h")]
+    assert hints(scripted) == []
+    check_quiet(scripted.engine)
     make(scripted, "h", 9000, "g")
     scripted.save_and_evict()
     scripted.clock.advance(4)
@@ -397,7 +404,7 @@ def test_what_was_overwritten_after_the_read_is_left_for_the_next_sweep(
     assert scripted.run("GET", "h") == b"text"
 
 
-def test_a_failed_commit_loses_no_hint(scripted: ScriptedEngine) -> None:
+def test_a_failed_commit_loses_no_due_time(scripted: ScriptedEngine) -> None:
     make(scripted, "h", 1000, "g")
     make(scripted, "gone", 1000, "g")
     scripted.save_and_evict()
@@ -420,7 +427,7 @@ def test_a_failed_commit_loses_no_hint(scripted: ScriptedEngine) -> None:
     assert scripted.run("HKEYS", "h") == [b"g"]
 
 
-def test_a_hint_that_a_failed_commit_should_have_deleted_goes_later(
+def test_a_record_that_a_failed_commit_should_have_deleted_goes_later(
     scripted: ScriptedEngine,
 ) -> None:
     # The sweep's floor rose above it with the next commit, which knew nothing of it.
@@ -435,14 +442,14 @@ def test_a_hint_that_a_failed_commit_should_have_deleted_goes_later(
     assert hints(scripted) == []
 
 
-def test_a_key_with_a_wrong_hint_and_a_right_one_loses_both(scripted: ScriptedEngine) -> None:
-    # The wrong one was taken for handled when a field was due because of the right one.
-    make(scripted, "h", 1000, "g")
+def test_a_key_with_a_wrong_record_and_a_right_one_loses_both(scripted: ScriptedEngine) -> None:
+    # The wrong one, as early builds left it, was taken for handled when a field was due because of the
+    # right one.
+    make(scripted, "h", 1001, "g")
     scripted.save_and_evict()
-    make(scripted, "new", 1001, "g")
-    scripted.run("RENAME", "new", "h")
-    scripted.save_and_evict()
-    assert hints(scripted) == [(1000, b"h"), (1001, b"h")]
+    space = scripted.engine.keyspaces[0].space
+    wrong = expiry_key(field_generation(space.generation), scripted.now_ms + 1000, b"h")
+    scripted.store.columns[EXPIRES][wrong] = b""
     scripted.clock.advance(2)
     for _ in range(2):
         sweep(scripted)
@@ -478,3 +485,98 @@ def test_expiry_can_be_turned_off(scripted: ScriptedEngine) -> None:
     assert not scripted.engine.flusher.has_dirty
     assert not scripted.store.columns[PAYLOADS]
     assert len(scripted.store.columns[DATA]) == 1
+
+
+# How many hashes have such fields
+
+
+def subexpiry(client: Client, database: int = 0) -> int:
+    """What INFO says once everything is settled."""
+    client.driver.run("CACHE", "FLUSH")
+    return int(client.driver.engine.keyspaces[database].space.subexpires)
+
+
+@pytest.mark.parametrize("value", ["v", LONG])
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (("HPERSIST", "h", "FIELDS", 1, "f"), 1),
+        (("HSET", "h", "f", "new"), 1),
+        (("HDEL", "h", "f"), 1),
+        (("HPEXPIRE", "h", 9000, "FIELDS", 1, "f"), 2),
+        (("HPEXPIRE", "h", 9000, "FIELDS", 1, "g"), 2),
+        (("HGETDEL", "h", "FIELDS", 2, "f", "g"), 1),
+        (("DEL", "h"), 1),
+        (("UNLINK", "h", "i"), 0),
+        (("SET", "h", "text"), 1),
+        (("MSET", "h", "text", "i", "text"), 0),
+        (("HMSET", "j", "f", "v"), 2),
+        (("RENAME", "h", "j"), 2),
+        (("RENAME", "h", "i"), 1),
+        (("RENAME", "plain", "i"), 1),
+        (("COPY", "h", "j"), 3),
+        (("COPY", "plain", "h", "REPLACE"), 1),
+        (("MOVE", "h", 1), 1),
+        (("EXPIRE", "h", 100), 2),
+        (("PEXPIREAT", "h", 1), 1),
+        (("SINTERSTORE", "h", "none"), 1),
+        (("FLUSHDB",), 0),
+        (("SWAPDB", 0, 1), 0),
+        (("EVAL", "redis.call('SET', KEYS[1], 1); redis.call('DEL', KEYS[2])", 2, "h", "i"), 0),
+    ],
+)
+def test_info_counts_the_hashes_whose_fields_expire(
+    client: Client, words: tuple[str | int, ...], left: int, value: str
+) -> None:
+    for key in ("h", "i", "plain"):
+        client("HSET", key, "f", value, "g", value)
+    client("HPEXPIRE", "h", 5000, "FIELDS", 1, "f")
+    client("HPEXPIRE", "i", 5000, "FIELDS", 2, "f", "g")
+    assert subexpiry(client) == 2
+    client(*words)
+    assert subexpiry(client) == left
+    client.driver.evict_all()
+    assert subexpiry(client) == left
+    assert subexpiry(client, 1) == (2 if words[0] == "SWAPDB" else words[0] == "MOVE")
+
+
+def test_the_count_of_such_hashes_survives_a_restart(scripted: ScriptedEngine) -> None:
+    make(scripted, "h", 1000, "g")
+    make(scripted, "i", 1000, "g", value=LONG)
+    scripted.save()
+    again = scripted.reopened()
+    assert again.engine.keyspaces[0].space.subexpires == 2
+    again.clock.advance(1)
+    sweep(again)
+    assert again.engine.keyspaces[0].space.subexpires == 0
+    again.save()
+
+
+def test_of_a_store_that_does_not_say_they_are_counted_by_the_index(
+    scripted: ScriptedEngine,
+) -> None:
+    make(scripted, "h", 1000, "g")
+    make(scripted, "i", 1000, "g")
+    scripted.save()
+    lines = msgpack.unpackb(scripted.store.columns[META][CATALOG_KEY])
+    scripted.store.columns[META][CATALOG_KEY] = msgpack.packb([line[:4] for line in lines])
+    again = scripted.reopened()
+    assert again.engine.keyspaces[0].space.subexpires == 2
+    again.run("SET", "h", "text")
+    again.save()
+    assert again.engine.keyspaces[0].space.subexpires == 1
+
+
+def test_a_failed_commit_counts_nothing_twice(scripted: ScriptedEngine) -> None:
+    make(scripted, "h", 5000, "g")
+    make(scripted, "i", 5000, "g", value=LONG)
+    scripted.save_and_evict()
+    make(scripted, "j", 5000, "g")
+    scripted.run("SET", "h", "text")
+    scripted.run("EXPIRE", "i", 100)
+    fail_to_commit(scripted)
+    scripted.save()
+    assert scripted.engine.keyspaces[0].space.subexpires == 2
+    scripted.save_and_evict()
+    assert scripted.run("HLEN", "i") == 2
+    check_quiet(scripted.engine)

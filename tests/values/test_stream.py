@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, insort
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from dscache.values.stream import Stream, decode_stream
 from dscache.values.stream_groups import UNKNOWN
 from dscache.values.stream_id import MAX_ID, MAX_SEQ, id_of, parse_id, text_of_id
-from dscache.values.stream_node import NODE_MOST_BYTES
+from dscache.values.stream_node import NODE_MOST_BYTES, Node
 from dscache.values.stream_pending import PAGE_MOST, Meter, PendingTable
 from dscache.values.stream_radix import radix_nodes
 
@@ -208,6 +209,50 @@ def test_without_a_limit_a_node_takes_what_redis_puts_into_4096_bytes() -> None:
     assert stream.node_count() == 4
 
 
+@pytest.mark.parametrize("step", [1, 300, 70_000, 2**33])
+def test_a_single_entry_is_found_and_removed_in_any_node(step: int) -> None:
+    """Whatever width the numbers of a node need, and whichever fields its entries have."""
+    stream = Stream()
+    numbers = [id_of(1 + place * step, place % 3 * step) for place in range(40)]
+    pairs = {number: [b"f", b"x" * ((number >> 64) % 400)] for number in numbers}
+    pairs[numbers[12]] = [b"other", b"1", b"fields", b""]
+    for number in numbers:
+        stream.add(number, pairs[number], 20)
+    stream = decode_stream(stream.encode())
+    for number in numbers[1:30:2]:
+        assert stream.delete(number)
+        assert not stream.delete(number)
+    stream.add(id_of(2**63, MAX_SEQ), [b"f", b"last"], 20)
+    for twin in (stream, stream.copy(), decode_stream(stream.encode())):
+        finder = twin.finder()
+        for place, number in enumerate(numbers):
+            entry = finder.find(number)
+            if place < 30 and place % 2 == 1:
+                assert entry is None
+            else:
+                assert entry is not None
+                assert (entry.number, entry.pairs()) == (number, pairs[number])
+                assert _range(twin, number, number) == [(number, pairs[number])]
+        assert finder.find(id_of(2**63, MAX_SEQ)) is not None
+        assert twin.encode() == stream.encode()
+
+
+def test_nodes_that_early_builds_packed_are_read() -> None:
+    ids = [0, 0, 7, 3, 400, 0]
+    rows = [[b"1", b"2"], [b"3"], [b"4", b"5"]]
+    packed = msgpack.packb([[b"a", b"b"], ids, rows, {1: [b"c"]}])
+    node = Node(id_of(1000, 0))
+    node.count = 3
+    node.last_id = id_of(1400, 0)
+    node.take(packed)
+    entries = node.between(0, MAX_ID, 0, False)
+    assert [(text_of_id(one.number), one.pairs()) for one in entries] == [
+        (b"1000-0", [b"a", b"1", b"b", b"2"]),
+        (b"1007-3", [b"c", b"3"]),
+        (b"1400-0", [b"a", b"4", b"b", b"5"]),
+    ]
+
+
 def test_deleted_entries_count_for_what_a_node_takes() -> None:
     stream = _filled(9)
     for number in range(1, 9):
@@ -238,7 +283,7 @@ def test_a_node_goes_by_the_last_entry_that_it_ever_had() -> None:
     assert stream.first_id() == id_of(11, 0)
 
 
-def test_trimming_to_a_length_over_and_over_keeps_the_first_node_open() -> None:
+def test_trimming_to_a_length_over_and_over_removes_the_first() -> None:
     stream = _filled(100)
     for number in range(101, 160):
         stream.add(id_of(number, 0), [b"field", b"%d" % number], NODE)

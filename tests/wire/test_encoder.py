@@ -14,6 +14,7 @@ from dscache.wire.reply import (
     NO_REPLY,
     NULL_ARRAY,
     OK,
+    Attributed,
     ErrorReply,
     Grouped,
     Pairs,
@@ -66,6 +67,7 @@ def encode(value: object, resp: int) -> bytes:
         (Status(b"Background saving started"), *[b"+Background saving started\r\n"] * 2),
         (ErrorReply(b"ERR no"), b"-ERR no\r\n", b"-ERR no\r\n"),
         (Verbatim(b"a:1\r\n"), b"$5\r\na:1\r\n\r\n", b"=9\r\ntxt:a:1\r\n\r\n"),
+        (Attributed([(b"k", 1)], [2]), b"*1\r\n:2\r\n", b"|1\r\n$1\r\nk\r\n:1\r\n*1\r\n:2\r\n"),
         (Verbatim(b"# a", b"mkd"), b"$3\r\n# a\r\n", b"=7\r\nmkd:# a\r\n"),
         (Push([b"message", 1]), *[b"%c2\r\n$7\r\nmessage\r\n:1\r\n" % kind for kind in b"*>"]),
         (

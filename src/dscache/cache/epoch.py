@@ -42,6 +42,8 @@ class Correction:
         self.settled: i64 = 0
         self.keys: i64 = 0
         self.expires: i64 = 0
+        #: Those of them that were hashes with fields that expire.
+        self.subexpires: i64 = 0
 
     def apply(self) -> None:
         """Correct the counts of the space, in the event loop's thread."""
@@ -49,6 +51,7 @@ class Correction:
         space.unsettled -= self.settled
         space.keys -= self.keys
         space.expires -= self.expires
+        space.subexpires -= self.subexpires
 
 
 class Epoch:

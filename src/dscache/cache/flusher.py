@@ -48,8 +48,9 @@ from dscache.store.base import DATA, EXPIRES, META, PAYLOADS, Store
 from dscache.store.batch import Batch
 from dscache.store.layout import data_key, expiry_key, field_generation, generation_range
 from dscache.store.record import INLINE_PAYLOAD_BYTES, decode_head, encode_head, encode_record
-from dscache.values.base import Apart, Value, type_code_of
+from dscache.values.base import HASH, Apart, Value, field_due_of, type_code_of
 from dscache.values.codec import encode_value
+from dscache.values.hash import field_due_in
 
 # Entries handled between two looks at the clock.
 _STEP: Final = 64
@@ -353,7 +354,8 @@ class Flusher:
         type_code = type_code_of(value)
         if isinstance(value, Apart):
             # Only the head has changed; the payload stays where it is.
-            batch.put(DATA, stored_key, encode_head(type_code, expire_ms, value.payload_bytes))
+            head = encode_head(type_code, expire_ms, value.payload_bytes, value.field_due_ms)
+            batch.put(DATA, stored_key, head)
             entry.on_disk = ON_DISK_APART
             return
         payload = encode_value(value)
@@ -363,7 +365,8 @@ class Flusher:
                 batch.delete(PAYLOADS, stored_key)
             entry.on_disk = ON_DISK_INLINE
         else:
-            batch.put(DATA, stored_key, encode_head(type_code, expire_ms, len(payload)))
+            head = encode_head(type_code, expire_ms, len(payload), field_due_of(value))
+            batch.put(DATA, stored_key, head)
             batch.put(PAYLOADS, stored_key, payload)
             entry.on_disk = ON_DISK_APART
 
@@ -371,8 +374,10 @@ class Flusher:
         """Let the index of fields' due times say what ``value``, which is being saved, says."""
         if isinstance(value, Apart):
             # Its fields are as they were.
+            if value.field_due_ms != 0:
+                space.field_due[key] = value.field_due_ms
             return
-        due_ms: i64 = value.next_due_ms() if isinstance(value, Value) else 0
+        due_ms: i64 = field_due_of(value)
         indexed_ms: i64 = space.field_due.pop(key, 0)
         generation = field_generation(space.generation)
         if indexed_ms != 0 and indexed_ms != due_ms:
@@ -423,6 +428,7 @@ class Flusher:
             records = self._store.read_many(DATA, [one.stored_key for one in step])
             for one, record in zip(step, records, strict=True):
                 head = None if record is None else decode_head(record)
+                field_due_ms = 0 if record is None else _field_due_on_disk(record)
                 if one.uncounted:
                     correction = corrections.get(one.space.generation)
                     if correction is None:
@@ -431,19 +437,23 @@ class Flusher:
                     if head is not None:
                         correction.keys += 1
                         correction.expires += 1 if head.expire_ms else 0
+                        correction.subexpires += 1 if field_due_ms else 0
                 if head is None:
                     continue
                 if head.apart and not one.keeps_payload:
                     removals.delete(PAYLOADS, one.stored_key)
+                generation = one.space.generation
                 if head.expire_ms:
-                    removals.delete(
-                        EXPIRES, expiry_key(one.space.generation, head.expire_ms, one.key)
-                    )
+                    removals.delete(EXPIRES, expiry_key(generation, head.expire_ms, one.key))
+                if field_due_ms and not one.keeps_payload:
+                    stored = expiry_key(field_generation(generation), field_due_ms, one.key)
+                    removals.delete(EXPIRES, stored)
         for tally in epoch.tally:
             correction = corrections.get(tally.space.generation)
             if correction is not None:
                 tally.keys -= int(correction.keys)
                 tally.expires -= int(correction.expires)
+                tally.subexpires -= int(correction.subexpires)
         epoch.corrections = list(corrections.values())
         epoch.batch.prepend(removals)
         epoch.settled = True
@@ -504,6 +514,10 @@ class Flusher:
                 if head.expire_ms:
                     correction.expires += 1
                     space.indexed[entry.key] = head.expire_ms
+                field_due_ms = _field_due_on_disk(record)
+                if field_due_ms:
+                    correction.subexpires += 1
+                    space.field_due[entry.key] = field_due_ms
             correction.apply()
 
     def _finish_step(self, epoch: Epoch, stop: i64) -> None:
@@ -552,7 +566,6 @@ class Flusher:
                 if space.indexed:
                     space.indexed.pop(entry.key, None)
                 if space.field_due:
-                    # What was on disk before stays as a hint, if this epoch would have deleted it.
                     space.field_due.pop(entry.key, None)
         if not epoch.settled:
             for one in epoch.unsettled:
@@ -578,3 +591,11 @@ class Flusher:
 def _no_position() -> bytes:
     """There is no redo log."""
     return b""
+
+
+def _field_due_on_disk(record: bytes) -> int:
+    """When the first field of what ``record`` holds is due; 0 if none is."""
+    head = decode_head(record)
+    if head.type_code != HASH:
+        return 0
+    return head.field_due_ms if head.apart else field_due_in(record[head.offset :])

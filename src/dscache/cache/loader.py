@@ -32,7 +32,7 @@ from dscache.errors import DscacheError, StoreDamagedError
 from dscache.store.base import DATA, PAYLOADS, Store
 from dscache.store.layout import data_key
 from dscache.store.record import Head, decode_head
-from dscache.values.base import Apart, Value
+from dscache.values.base import Apart, field_due_of
 from dscache.values.codec import decode_value
 
 if TYPE_CHECKING:
@@ -214,11 +214,10 @@ class Loader:
             entry.value = load.value
         else:
             return entry
-        value = entry.value
-        if isinstance(value, Value):
-            due_ms = value.next_due_ms()
-            if due_ms != 0:
-                space.field_due[load.key] = due_ms
+        due_ms = field_due_of(entry.value)
+        if due_ms != 0:
+            space.field_due[load.key] = due_ms
+            space.timed.add(load.key)
         self._residency.charge(entry)
         return entry
 
@@ -247,7 +246,7 @@ def _take_record(load: Load, record: bytes) -> bool:
         head = decode_head(record)
         load.head = head
         if head.apart:
-            load.value = Apart(head.type_code, head.payload_bytes)
+            load.value = Apart(head.type_code, head.payload_bytes, head.field_due_ms)
             return load.whole
         load.value = decode_value(head.type_code, record[head.offset :])
     except Exception as error:

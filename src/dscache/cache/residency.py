@@ -275,4 +275,5 @@ class Residency:
             space.indexed.pop(entry.key, None)
         if space.field_due:
             space.field_due.pop(entry.key, None)
+            space.timed.discard(entry.key)
         self._forget(entry)

@@ -31,14 +31,17 @@ class Space:
         #: Due times as the expiry index on disk has them, for the resident keys that it has.
         self.indexed: dict[bytes, int] = {}
         #: The same for the index of fields' due times: for the values in memory that it has, the due
-        #: time under which it has them. (It may have others, of keys that were changed without being
-        #: loaded: those records are hints, and ``engine.field_expiry`` has them deleted when they
-        #: are due.)
+        #: time under which it has them. (After a commit that failed it may have others: those records are
+        #: hints, and ``engine.field_expiry`` has them deleted when they are due.)
         self.field_due: dict[bytes, int] = {}
         #: Number of keys, and of keys that expire, in memory and on disk together. A key that was
         #: written without looking counts as new until its epoch is committed.
         self.keys: i64 = 0
         self.expires: i64 = 0
+        #: Number of hashes, of all these keys, that have fields with due times; and those of them that are
+        #: in memory, be it only their heads.
+        self.subexpires: i64 = 0
+        self.timed: set[bytes] = set()
         #: Keys written without looking whose existence on disk is not settled yet.
         self.unsettled: i64 = 0
         #: FLUSHDB took its place. An epoch that was cut before still saves it; the epoch with

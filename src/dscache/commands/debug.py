@@ -6,7 +6,6 @@ For Redis DEBUG is one command without subcommands in the table, so it is one he
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -16,17 +15,13 @@ from dscache.commands.cache import is_committed
 from dscache.commands.help import help_reply
 from dscache.commands.keys import encoding_of
 from dscache.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Registry
+from dscache.engine.digest import DataSetDigest, digest_of
 from dscache.engine.session import Session
 from dscache.engine.waiting import CommitFault, JobFault
 from dscache.errors import CommandError
-from dscache.values.base import TYPE_NAMES, Apart, type_code_of
+from dscache.values.base import Apart
 from dscache.values.codec import encode_value
-from dscache.values.hash import Hash
-from dscache.values.list import List
-from dscache.values.set import Set
-from dscache.values.zset import ZSet
-from dscache.wire.encoder import format_double
-from dscache.wire.reply import OK, Status
+from dscache.wire.reply import OK, Attributed, BigNumber, Push, SetReply, Status, Verbatim
 
 registry: Final = Registry("server", "")
 
@@ -39,15 +34,38 @@ _NOT_ALLOWED: Final = (
 # DEBUG SLEEP stops the whole server: a slip of the hand must not stop it for good.
 _LONGEST_SLEEP_SECONDS: Final = 60.0
 
+_REPLIES: Final[dict[bytes, object]] = {
+    b"string": b"Hello World",
+    b"integer": 12345,
+    b"double": 3.141,
+    b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
+    b"null": None,
+    b"array": [0, 1, 2],
+    b"set": SetReply([0, 1, 2]),
+    b"map": {0: False, 1: True, 2: False},
+    b"attrib": Attributed(
+        [(b"key-popularity", [b"key:123", 90])], b"Some real reply following the attribute"
+    ),
+    b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+    b"true": True,
+    b"false": False,
+}
+
 _HELP: Final = [
+    "DIGEST",
+    "    A number for the whole data set, the same for data sets that are equal.",
     "DIGEST-VALUE [<key> ...]",
     "    A number for each value, the same for values that are equal.",
     "OBJECT <key>",
     "    How the key's value is kept.",
-    "RELOAD",
+    "PROTOCOL <string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false>",
+    "    A reply of that kind.",
+    "RELOAD [MERGE] [NOFLUSH]",
     "    Commit everything and empty memory, which leaves the server as a restart would.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether expired keys are deleted before somebody asks for them.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Whether scripts may call what they otherwise must not.",
     "SLEEP <seconds>",
     f"    Stop the whole server, for at most {_LONGEST_SLEEP_SECONDS:.0f} seconds; fractions allowed.",
     "HELP",
@@ -93,28 +111,53 @@ def _digest_values(session: Session, args: list[bytes]) -> object:
     """Equal for values that clients cannot tell apart, whatever the order of what has none."""
     keys = args[2:]
     session.keyspace.bring(keys)
-    return [Status(_digest_of(session.keyspace.for_read(key))) for key in keys]
+    return [Status(digest_of(session.keyspace.for_read(key))) for key in keys]
 
 
-def _digest_of(value: object) -> bytes:
-    if value is None:
-        return b"0" * 40
-    parts: list[bytes]
-    if isinstance(value, Set):
-        parts = sorted(value.members())
-    elif isinstance(value, Hash):
-        parts = [part for field, content in sorted(value.items()) for part in (field, content)]
-    elif isinstance(value, ZSet):
-        parts = [part for member, score in value.items() for part in (member, format_double(score))]
-    elif isinstance(value, List):
-        parts = value.items()
-    else:
-        parts = [encode_value(value)]
-    digest = hashlib.sha1(TYPE_NAMES[type_code_of(value)], usedforsecurity=False)
-    for part in parts:
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
-    return digest.hexdigest().encode()
+def _digest(session: Session, args: list[bytes]) -> object:
+    """Of the whole data set: first it is committed, then it is read from the store."""
+    engine = session.engine
+    core = engine.core
+    if core.is_inner:
+        raise CommandError(b"ERR DEBUG DIGEST cannot be used inside a transaction")
+    if not is_committed(session):
+        raise CommitFault()
+    assert core.wait is not None, "it has waited for the commit"
+    if "digest" not in core.wait.results:
+        databases = [(one.index, int(one.space.generation)) for one in engine.keyspaces]
+        job = DataSetDigest(core.store, databases, int(core.now_ms))
+        raise JobFault("digest", job.read)
+    digest = core.wait.results["digest"]
+    assert isinstance(digest, bytes)
+    return Status(digest)
+
+
+def _protocol(session: Session, args: list[bytes]) -> object:
+    """A reply of each kind, for tests of clients."""
+    name = args[2].lower()
+    if name == b"push":
+        if session.resp < 3:
+            raise CommandError(b"ERR RESP2 is not supported by this command")
+        session.push(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    if name not in _REPLIES:
+        raise CommandError(
+            b"ERR Wrong protocol type name. Please use one of the following: "
+            + b"|".join([*_REPLIES, b"push"])
+        )
+    return _REPLIES[name]
+
+
+def _set_disable_deny_scripts(session: Session, args: list[bytes]) -> object:
+    session.engine.scripts.may_call_all = _is_on(args[2])
+    return OK
+
+
+def _is_on(text: bytes) -> bool:
+    """Whether a switch is 1 and not 0; raises CommandError."""
+    if text not in (b"0", b"1"):
+        raise syntax_error()
+    return text == b"1"
 
 
 def _help(session: Session, args: list[bytes]) -> object:
@@ -132,10 +175,9 @@ def _sleep(session: Session, args: list[bytes]) -> object:
 
 
 def _set_active_expire(session: Session, args: list[bytes]) -> object:
-    if args[2] not in (b"0", b"1"):
-        raise syntax_error()
-    session.engine.expiry.enabled = args[2] == b"1"
-    session.engine.field_expiry.enabled = args[2] == b"1"
+    is_on = _is_on(args[2])
+    session.engine.expiry.enabled = is_on
+    session.engine.field_expiry.enabled = is_on
     return OK
 
 
@@ -159,8 +201,19 @@ def _object(session: Session, args: list[bytes]) -> object:
 
 
 def _reload(session: Session, args: list[bytes]) -> object:
-    """Redis saves, empties itself and loads; loading happens by itself here."""
+    """Redis saves, empties itself and loads; loading happens by itself here.
+
+    With MERGE and NOFLUSH what is loaded meets what is there, which is the same.
+    """
     engine = session.engine
+    options = {option.lower() for option in args[2:]}
+    if b"nosave" in options:
+        raise CommandError(b"ERR NOSAVE is not possible: what is in memory is always saved first")
+    if not options <= {b"merge", b"noflush"}:
+        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    spaces = [engine.core.catalog.libraries, *engine.core.catalog.spaces]
+    if options == {b"noflush"} and any(space.keys for space in spaces):
+        raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.")
     if engine.core.is_inner:
         raise CommandError(b"ERR DEBUG RELOAD cannot be used inside a transaction")
     if not is_committed(session):
@@ -181,10 +234,13 @@ def _nothing() -> object:
 
 #: Arity, as of commands, and handler.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, Callable[[Session, list[bytes]], object]]]] = {
+    b"digest": (2, _digest),
     b"digest-value": (-2, _digest_values),
     b"help": (2, _help),
     b"object": (3, _object),
-    b"reload": (2, _reload),
+    b"protocol": (3, _protocol),
+    b"reload": (-2, _reload),
     b"set-active-expire": (3, _set_active_expire),
+    b"set-disable-deny-scripts": (3, _set_disable_deny_scripts),
     b"sleep": (3, _sleep),
 }

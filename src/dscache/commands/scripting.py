@@ -48,12 +48,15 @@ def keys_and_arguments(session: Session, args: list[bytes]) -> tuple[list[bytes]
     if count < 0:
         raise CommandError(b"ERR Number of keys can't be negative")
     engine = session.engine
+    command = engine.table.get(args[0])
+    assert command is not None
     if count > 0 and not engine.core.must_not_fault:
-        command = engine.table.get(args[0])
-        assert command is not None
         missing = engine.room.missing_keys(session.keyspace, command, args)
         if missing:
             raise KeysFault(missing)
+    if engine.monitors.any:
+        # It is going to run; MONITOR sees it before what it calls.
+        engine.show(session, command, args, engine.core.clock.time())
     return args[3 : 3 + count], args[3 + count :]
 
 

@@ -25,6 +25,11 @@ from dscache.wire.reply import NULL_ARRAY, Grouped
 
 registry: Final = Registry("stream", "stream")
 
+#: That a consumer has asked in vain is saved only if what is saved is so old: or else each poll of an idle
+#: stream would have all of it written again. (Redis does not save it at all until something else changes;
+#: but its streams do not leave memory, and a consumer must not look dead because one has.)
+_SEEN_SAVED_MS: Final = 60_000
+
 #: What ``>`` stands for: the ID behind which no entry can be.
 _NEW: Final = MAX_ID
 
@@ -190,17 +195,22 @@ def xreadgroup(session: Session, args: list[bytes]) -> object:
     now_ms = int(session.engine.core.now_ms)
     found: list[tuple[object, object]] = []
     for key, stream, group, number in zip(keys, streams, groups, after, strict=True):
+        known = group.consumer(request.consumer)
+        has_new = number == _NEW and stream.count() > 0 and stream.top_id() > group.last_id
+        finds_nothing = known is not None and not has_new and not _has_history(group, known, number)
+        if known is not None and finds_nothing and now_ms - known.seen_ms < _SEEN_SAVED_MS:
+            known.polled_ms = now_ms
+            if number != _NEW:
+                found.append((key, []))
+            continue
         session.keyspace.for_write(key)
-        counts = group.consumer(request.consumer) is None
         consumer = active_consumer(session, key, group, request.consumer)
         if number != _NEW:
             found.append((key, _history(stream, group, consumer, number, request.count, now_ms)))
-        elif stream.count() > 0 and stream.top_id() > group.last_id:
+        elif has_new:
             entries = stream.deliver(group, consumer, request.count, request.keeps, now_ms)
             found.append((key, [entry_reply(entry) for entry in entries]))
-            counts = True
-        # Also for no more than that the consumer has been seen.
-        session.keyspace.changed_quietly(key, counts)
+        session.keyspace.changed_quietly(key, counts=has_new or known is None)
     if found:
         return Grouped(found)
     if request.timeout_ms < 0:
@@ -213,6 +223,11 @@ def _id_in_history(text: bytes) -> int:
     if text in (b"$", b"+"):
         raise CommandError(_MEANINGLESS % (text, text))
     return _NEW if text == b">" else stream_id(text)
+
+
+def _has_history(group: Group, consumer: Consumer, after: int) -> bool:
+    """Whether anything is pending with ``consumer`` behind an ID."""
+    return after != _NEW and bool(group.range_of(consumer, after + 1, MAX_ID, 1))
 
 
 def _history(

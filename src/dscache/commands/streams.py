@@ -478,7 +478,7 @@ def _full_consumer(group: Group, consumer: Consumer, count: int) -> object:
     pending: list[Pending] = group.range_of(consumer, 0, MAX_ID, count)
     return {
         b"name": consumer.name,
-        b"seen-time": consumer.seen_ms,
+        b"seen-time": consumer.last_seen_ms(),
         b"active-time": consumer.active_ms,
         b"pel-count": consumer.pending_count(),
         b"pending": [[text_of_id(one.number), one.delivered_ms, one.deliveries] for one in pending],
@@ -546,7 +546,7 @@ def xinfo_consumers(session: Session, args: list[bytes]) -> object:
         {
             b"name": consumer.name,
             b"pending": consumer.pending_count(),
-            b"idle": max(_signed(now_ms - consumer.seen_ms), 0),
+            b"idle": max(_signed(now_ms - consumer.last_seen_ms()), 0),
             b"inactive": (
                 NEVER if consumer.active_ms == NEVER else _signed(now_ms - consumer.active_ms)
             ),

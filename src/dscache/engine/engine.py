@@ -67,7 +67,7 @@ from dscache.engine.slowlog import SlowLog
 from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
 from dscache.engine.trouble import TroubleLog, cause_of
-from dscache.engine.waiting import Fault, KeysFault, PauseFault, RoomFault
+from dscache.engine.waiting import BlockFault, Fault, KeysFault, PauseFault, RoomFault
 from dscache.engine.waitingroom import WaitingRoom
 from dscache.errors import CommandError, DscacheError, StoreError
 from dscache.store.base import Store
@@ -296,6 +296,8 @@ class Engine:
         session.is_running = True
         session.last_command = command
         session.last_active = started
+        if self.monitors.any and session.wait is None:
+            session.is_shown = False
         is_tracked = session.tracked is not None
         if is_tracked:
             self.tracking.running = session
@@ -321,6 +323,9 @@ class Engine:
             if core.lookup_events:
                 core.tell_lookup_events(runs_again=True)
             self.tracking.running = None
+            if self.monitors.any and isinstance(fault, BlockFault):
+                # Before the change that it waits for.
+                self.show(session, command, args, started)
             session.reply_sent()
             self._want_turn()
             return self.room.suspend(session, command, args, fault, self.pacer)
@@ -370,7 +375,15 @@ class Engine:
         if self.latency.threshold_ms > 0:
             event = "fast-command" if command.flags & FAST else "command"
             self.latency.note(event, started, seconds)
-        if self.monitors.any and not command.flags & (SKIP_MONITOR | ADMIN):
+        if self.monitors.any:
+            if not command.flags & (SKIP_MONITOR | ADMIN):
+                self.show(session, command, args, started)
+            session.is_shown = False
+
+    def show(self, session: Session, command: Command, args: list[bytes], started: float) -> None:
+        """Let MONITOR see a command, once however often it is run again."""
+        if not session.is_shown:
+            session.is_shown = True
             self.monitors.feed(session, command, args, started)
 
     def _hold_back(self, session: Session, command: Command, args: list[bytes]) -> None:

@@ -5,10 +5,11 @@ index on disk, as for keys (``dscache.engine.expiry``): for each hash that has f
 earliest of them. What it says to be due is loaded, a few keys at a time, and loses what is due; when it
 is saved, the index gets its next due time.
 
-Records of the index are hints. One may be out of date: its key was overwritten or deleted without being
-loaded, so nobody knew which record to delete. Once such a key has been loaded it is clear that the
-record is of no use, and it is deleted (``Keyspace.expire_fields_from_index``). So nothing that happens
-between reading the index and acting on it can do harm, and no epoch has to be watched meanwhile.
+Records of the index are hints. The commit thread keeps it exact (of a key that was overwritten without being
+loaded it reads the due time from the old record), but what was read of it may be out of date when it is acted
+upon, and stores of early builds have records that are true of no key. Once such a key has been loaded it is
+clear that the record is of no use, and it is deleted (``Keyspace.expire_fields_from_index``). So nothing that
+happens between reading the index and acting on it can do harm, and no epoch has to be watched meanwhile.
 
 A sweep (``dscache.engine.sweep``) reads the index of one database. Other than with keys, its floor may
 lie in the future, at the first record that is not due yet, and until then nothing is read: a data set

@@ -26,7 +26,7 @@ from dscache.cache.space import Space
 from dscache.engine.core import EXPIRIES, KEY_MISS, Core
 from dscache.engine.waiting import KeysFault, SettleFault, Wanted
 from dscache.store.layout import expiry_key, field_generation
-from dscache.values.base import Apart, Value, type_code_of
+from dscache.values.base import Apart, Value, field_due_of, type_code_of
 
 #: ``put`` with this due time leaves the key's due time as it is.
 KEEP_EXPIRY: Final = -1
@@ -293,7 +293,7 @@ class Keyspace:
         value = entry.value
         assert isinstance(value, Value)
         if value.count() == 0:
-            self._remove(entry, b"del")
+            self._remove(entry, b"del", counts=False)
 
     def notify(self, key: bytes, event: bytes) -> None:
         """Tell of one more event of a change that has been reported already."""
@@ -310,14 +310,20 @@ class Keyspace:
         if self.space.loads:
             self._core.loader.overtake(self.space, entry.key)
 
-    def _mark(self, entry: Entry, event: bytes) -> None:
-        """``entry`` has changed: charge it, mark it dirty, tell those who want to know.
+    def _mark(self, entry: Entry, event: bytes, counts: bool = True) -> None:
+        """``entry`` has changed: charge it, mark it dirty, tell those who want to know. ``counts`` is
+        false for what belongs to a change that has been counted.
 
         An empty event is a change that Redis tells nobody (PFCOUNT keeps its result in the value).
         """
         before: i64 = entry.size
         self._residency.charge(entry)
-        self._flusher.changed(entry, entry.size - before)
+        if counts:
+            self._flusher.changed(entry, entry.size - before)
+        else:
+            self._flusher.mark(entry, entry.size - before)
+        if self.space.timed or type(entry.value) is not bytes:
+            self._count_timed(entry)
         core = self._core
         if core.watchers:
             self._touch_watchers(entry.key)
@@ -329,7 +335,21 @@ class Keyspace:
         if event and core.listeners:
             core.tell(self.index, event, entry.key)
 
-    def _remove(self, entry: Entry, event: bytes) -> None:
+    def _count_timed(self, entry: Entry) -> None:
+        """``entry`` has changed: count it as one whose fields expire, or no longer."""
+        space = self.space
+        key = entry.key
+        is_timed = field_due_of(entry.value) != 0
+        if is_timed == (key in space.timed):
+            return
+        if is_timed:
+            space.timed.add(key)
+            space.subexpires += 1
+        else:
+            space.timed.remove(key)
+            space.subexpires -= 1
+
+    def _remove(self, entry: Entry, event: bytes, counts: bool = True) -> None:
         self._prepare(entry)
         space = self.space
         space.keys -= 1
@@ -339,7 +359,7 @@ class Keyspace:
             entry.expire_ms = 0
         entry.value = None
         entry.frequency = 0
-        self._mark(entry, event)
+        self._mark(entry, event, counts)
 
     def _touch_watchers(self, key: bytes) -> None:
         for session in self._core.watchers.get((self.space.generation, key), ()):
@@ -375,7 +395,7 @@ class Keyspace:
         self._mark(entry, b"hexpired")
         left = value.count()
         if left == 0:
-            self._remove(entry, b"del")
+            self._remove(entry, b"del", counts=False)
         return left
 
     def expire_from_index(self, key: bytes, due_ms: int) -> bool:
@@ -393,12 +413,16 @@ class Keyspace:
         if space.loads:
             self._core.loader.overtake(space, key)
         entry = Entry(key, None, space.number)
-        # It may be inline or apart: deleting both is right for either.
-        entry.on_disk = ON_DISK_APART
         space.entries[key] = entry
-        space.indexed[key] = due_ms
-        space.keys -= 1
-        space.expires -= 1
+        if space.subexpires == 0:
+            # It may be inline or apart: deleting both is right for either.
+            entry.on_disk = ON_DISK_APART
+            space.indexed[key] = due_ms
+            space.keys -= 1
+            space.expires -= 1
+        else:
+            # It may have fields that expire: the commit thread will find out, and count it all.
+            space.unsettled += 1
         self._stats.expired_keys += 1
         self._mark(entry, b"expired")
         return True

@@ -92,6 +92,8 @@ class Session:
         #: CLIENT NO-TOUCH: what it does is no use of a key for the eviction policy.
         self.no_touch = False
         self.is_monitor = False
+        #: MONITOR has shown the command that is running, which may have to run again.
+        self.is_shown = False
         #: Subscribed to anything; the engine's PubSub knows to what.
         self.is_subscriber = False
         #: The frame of the redo log that has the last change it has made.

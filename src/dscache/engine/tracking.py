@@ -25,7 +25,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from dscache.engine.command import READONLY
+from dscache.engine.command import READONLY, SKIP_MONITOR
 from dscache.engine.keyspec import key_positions
 from dscache.wire.encoder import encoded_message
 from dscache.wire.reply import Push
@@ -226,6 +226,9 @@ class Tracking:
         Also after an error, as in Redis: some answers depend on a key even so.
         """
         if not command.flags & READONLY or not tracked.remembers():
+            return
+        if command.flags & SKIP_MONITOR:
+            # A script. What it calls is remembered, not what it might call.
             return
         try:
             places = key_positions(command.keys, args)

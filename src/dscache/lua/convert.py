@@ -19,6 +19,8 @@ sets                  table                    ``{set = {member = true}}``
 ``Status``            ``{ok = ...}``           the same
 ``ErrorReply``        ``{err = ...}``          the same
 ``Verbatim``          string                   ``{verbatim_string = {...}}``
+``BigNumber``         string                   ``{big_number = ...}``
+``Attributed``        the reply alone          the same
 ====================  =======================  ====================================
 
 The other way a number loses its fraction, nil ends an array, and the tables above mean what they say.
@@ -31,6 +33,7 @@ from typing import Final
 
 from dscache.wire.encoder import format_double
 from dscache.wire.reply import (
+    Attributed,
     BigNumber,
     DoubleText,
     ErrorReply,
@@ -130,6 +133,10 @@ class Converter:
                 return value.text
             parts = {b"format": value.form, b"string": value.text}
             return self._table_from({b"verbatim_string": self._table_from(parts)})
+        if isinstance(value, BigNumber):
+            return self._table_from({b"big_number": value.digits}) if resp3 else value.digits
+        if isinstance(value, Attributed):
+            return self.to_lua(value.reply, resp3)
         # A command without a reply: CLIENT REPLY and its like are not for scripts.
         return None if resp3 else False
 

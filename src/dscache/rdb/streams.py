@@ -297,7 +297,7 @@ def _write_group(writer: Writer, group: Group) -> None:
 
 def _write_consumer(writer: Writer, consumer: Consumer, owned: list[Pending]) -> None:
     writer.string(consumer.name)
-    writer.milliseconds(consumer.seen_ms)
+    writer.milliseconds(consumer.last_seen_ms())
     writer.milliseconds(consumer.active_ms)
     writer.length(len(owned))
     for pending in owned:

@@ -6,6 +6,7 @@
     byte 1      type code, or'ed with flags: 0x80 payload apart, 0x40 expiry present
     [8 bytes]   due time in ms since the epoch, if 0x40
     payload     or, if 0x80, its length in 8 bytes
+    [8 bytes]   of a hash whose payload is apart: the earliest due time of its fields, if any has one
 
 A payload longer than ``INLINE_PAYLOAD_BYTES`` is kept *apart*, in the column of payloads under the
 same key. What asks only whether a key exists, its type, its expiry or its length then reads a few
@@ -35,17 +36,25 @@ class Head:
     """What a record says without its payload.
 
     ``expire_ms`` is 0 for a key that does not expire. ``payload_bytes`` is the payload's length,
-    wherever it is kept; ``offset`` is where an inline payload starts in the record.
+    wherever it is kept; ``offset`` is where an inline payload starts in the record. ``field_due_ms`` is 0
+    unless the payload is apart: an inline one says it itself.
     """
 
     def __init__(
-        self, type_code: int, expire_ms: int, apart: bool, payload_bytes: int, offset: int
+        self,
+        type_code: int,
+        expire_ms: int,
+        apart: bool,
+        payload_bytes: int,
+        offset: int,
+        field_due_ms: int = 0,
     ) -> None:
         self.type_code: Final = type_code
         self.expire_ms: Final = expire_ms
         self.apart: Final = apart
         self.payload_bytes: Final = payload_bytes
         self.offset: Final = offset
+        self.field_due_ms: Final = field_due_ms
 
 
 _PLAIN_HEADS: Final = [bytes((RECORD_VERSION, code)) for code in range(_TYPE_MASK + 1)]
@@ -63,7 +72,7 @@ def encode_record(type_code: int, expire_ms: int, payload: bytes) -> bytes:
     return writer.getvalue()
 
 
-def encode_head(type_code: int, expire_ms: int, payload_bytes: int) -> bytes:
+def encode_head(type_code: int, expire_ms: int, payload_bytes: int, field_due_ms: int = 0) -> bytes:
     """A record whose payload of ``payload_bytes`` bytes is kept apart."""
     writer = BytesWriter()
     writer.append(RECORD_VERSION)
@@ -71,6 +80,8 @@ def encode_head(type_code: int, expire_ms: int, payload_bytes: int) -> bytes:
     if expire_ms:
         write_i64_be(writer, expire_ms)
     write_i64_be(writer, payload_bytes)
+    if field_due_ms:
+        write_i64_be(writer, field_due_ms)
     return writer.getvalue()
 
 
@@ -94,7 +105,10 @@ def decode_head(record: bytes) -> Head:
         expire_ms = _read_u64(record, offset)
         offset += 8
     if flags & _APART:
-        return Head(flags & _TYPE_MASK, expire_ms, True, _read_u64(record, offset), offset)
+        payload_bytes = _read_u64(record, offset)
+        offset += 8
+        field_due_ms = _read_u64(record, offset) if len(record) > offset else 0
+        return Head(flags & _TYPE_MASK, expire_ms, True, payload_bytes, offset, field_due_ms)
     return Head(flags & _TYPE_MASK, expire_ms, False, len(record) - offset, offset)
 
 

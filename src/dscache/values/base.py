@@ -73,16 +73,25 @@ class Apart(Value):
     length, and the payload is kept apart on disk. Reading the value loads it.
     """
 
-    def __init__(self, type_code: int, payload_bytes: int) -> None:
+    def __init__(self, type_code: int, payload_bytes: int, field_due_ms: int = 0) -> None:
         self._type_code = type_code
         #: Length of the payload on disk.
         self.payload_bytes = payload_bytes
+        #: When the first of its fields is due, 0 if none is. (``next_due_ms`` is for what can expire them.)
+        self.field_due_ms = field_due_ms
 
     def type_code(self) -> int:
         return self._type_code
 
     def size_bytes(self) -> int:
         return 64
+
+
+def field_due_of(value: object) -> int:
+    """When the first field of a value that a key can hold is due, in ms since the epoch; 0 = none is."""
+    if type(value) is bytes or not isinstance(value, Value):
+        return 0
+    return value.field_due_ms if isinstance(value, Apart) else value.next_due_ms()
 
 
 def type_code_of(value: object) -> int:

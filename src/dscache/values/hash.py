@@ -32,6 +32,8 @@ _MOST_OUTDATED: Final = 64
 
 # What a payload's head can take: an array of three 64-bit numbers.
 _HEAD_BYTES: Final = 28
+# Where the first due time ends at the latest: behind that, the header of its pair and the number.
+_DUE_END_BYTES: Final = _HEAD_BYTES + 1 + 9
 
 # Fields handled by an I/O thread before it gives the interpreter away.
 _STEP: Final = 2048
@@ -305,6 +307,24 @@ def decode_hash(payload: bytes) -> Hash:
         return _decoded(payload)
     except msgpack.UnpackException as error:
         raise ValueError(f"the payload of a hash is cut off: {error}") from error
+
+
+def field_due_in(payload: bytes) -> int:
+    """When the first field of the hash with this payload is due, 0 if none is, or if it is none. O(1)."""
+    unpacker = msgpack.Unpacker(max_buffer_size=_DUE_END_BYTES)
+    unpacker.feed(payload[:_HEAD_BYTES])
+    try:
+        unpacker.read_array_header()
+        unpacker.skip()
+        unpacker.skip()
+        if _count_of(unpacker.unpack()) < 2:
+            return 0
+        unpacker.feed(payload[_HEAD_BYTES:_DUE_END_BYTES])
+        # The pairs are a heap, whose first is the least.
+        unpacker.read_array_header()
+        return _count_of(unpacker.unpack())
+    except (msgpack.UnpackException, ValueError):
+        return 0
 
 
 def _decoded(payload: bytes) -> Hash:

@@ -4,9 +4,8 @@ IDs are integers (``stream_id``), entries stand in nodes (``stream_node``), grou
 in them are ``stream_groups``' business. Here is what concerns the stream as a whole: which node an ID
 is in, ranges, trimming, and the counters by which a group's lag is told.
 
-The list of the nodes' first IDs leads to a node by binary search. Open is the last node, to which entries
-are added, and at most one other, from which entries were removed last: trimming to an exact length
-takes one entry after the other from the first node.
+The list of the nodes' first IDs leads to a node by binary search. At most the last node, to which entries
+are added, is open; what is removed from another is cut out of it as it is.
 
 A stream without entries exists: it has a last ID, and groups.
 """
@@ -23,7 +22,7 @@ from mypy_extensions import i64, mypyc_attr
 from dscache.values.base import STREAM, Value
 from dscache.values.stream_groups import UNKNOWN, Consumer, Group, unpack_group
 from dscache.values.stream_id import MAX_ID, MAX_SEQ, id_of
-from dscache.values.stream_node import Entry, Node, place_of
+from dscache.values.stream_node import Columns, Entry, Node
 from dscache.values.stream_pending import Meter
 from dscache.values.stream_radix import radix_nodes
 
@@ -40,15 +39,13 @@ _ID_BYTES: Final = 16
 class Stream(Value):
     """See the module's docstring.
 
-    ``size_bytes`` counts open nodes as they are; what is decoded has none, and so may be smaller by
-    what two nodes take when they are open.
+    ``size_bytes`` counts an open node as it is; what is decoded has none, and so may be smaller by what
+    one node takes when it is open.
     """
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._firsts: list[int] = []
-        # The open node that is not the last, if there is one.
-        self._opened: Node | None = None
         self._count: i64 = 0
         self._groups: dict[bytes, Group] = {}
         self._meter: Final = Meter()
@@ -133,12 +130,12 @@ class Stream(Value):
         """
         node = self._nodes[-1] if self._nodes else None
         if node is None or not node.takes(pairs, node_entries):
-            if node is not None and node.is_open and node is not self._opened:
-                self._close(node)
+            if node is not None and node.is_open:
+                self._meter.used -= node.size
+                node.close()
+                self._meter.used += node.size
             node = Node(number)
             self._append(node)
-        elif node is self._opened:
-            self._opened = None
         elif not node.is_open:
             self._meter.used -= node.size
             node.open()
@@ -181,19 +178,20 @@ class Stream(Value):
         return self._nodes[self._index_of(number)] if self._nodes else None
 
     def delete(self, number: int) -> bool:
-        """Remove the entry ``number``; whether it was there. O(log nodes + node)."""
+        """Remove the entry ``number``; whether it was there. O(log nodes + node), the latter in C."""
         if not self._nodes:
             return False
         index = self._index_of(number)
         node = self._nodes[index]
-        entries = node.entries()
-        place = place_of(entries, number)
-        if place == len(entries) or entries[place].number != number:
+        if not node.first_id <= number <= node.last_id:
             return False
         if node.count == 1:
             self._drop(index, index + 1)
         else:
-            self._remove_from(index, place, place + 1)
+            size = node.size
+            if not node.discard(number):
+                return False
+            self._have_removed(index, 1, size)
         if number > self.max_deleted_id:
             self.max_deleted_id = number
         return True
@@ -220,13 +218,15 @@ class Stream(Value):
         if approximately or not self._nodes:
             return int(deleted)
         excess -= deleted
-        below = place_of(self._nodes[0].entries(), least)
-        part = min(excess, below)
-        if part == self._nodes[0].count:
+        node = self._nodes[0]
+        part = min(excess, node.place_of(least))
+        if part == node.count:
             # Only deleted entries of the node are at or above ``least``.
             self._drop(0, 1)
         elif part > 0:
-            self._remove_from(0, 0, part)
+            size = node.size
+            node.remove(0, part)
+            self._have_removed(0, part, size)
         return int(deleted + part)
 
     # Groups
@@ -334,33 +334,15 @@ class Stream(Value):
         for node in self._nodes[int(start) : int(stop)]:
             self._count -= node.count
             self._meter.used -= node.size
-            if node is self._opened:
-                self._opened = None
         del self._nodes[int(start) : int(stop)]
         del self._firsts[int(start) : int(stop)]
 
-    def _remove_from(self, index: i64, start: i64, stop: i64) -> None:
-        """Remove some, not all, entries of a node."""
+    def _have_removed(self, index: i64, count: i64, size: i64) -> None:
+        """Some, not all, entries of a node have been removed, which took ``size`` before."""
         node = self._nodes[index]
-        if not node.is_open:
-            if self._opened is not None:
-                self._close(self._opened)
-            self._meter.used -= node.size
-            node.open()
-            self._meter.used += node.size
-            self._opened = node
-        self._meter.used -= node.size
-        node.remove(start, stop)
-        self._meter.used += node.size
+        self._meter.used += node.size - size
         self._firsts[int(index)] = node.first_id
-        self._count -= stop - start
-
-    def _close(self, node: Node) -> None:
-        self._meter.used -= node.size
-        node.close()
-        self._meter.used += node.size
-        if node is self._opened:
-            self._opened = None
+        self._count -= count
 
     def take_nodes(self, unpacker: msgpack.Unpacker) -> None:
         """Get the nodes, being new and empty, that ``encode`` has written. O(nodes)."""
@@ -397,26 +379,23 @@ class Stream(Value):
 
 @mypyc_attr(acyclic=True)
 class Finder:
-    """Looks up entries of a stream, neighbours cheaply: it keeps the node that it has unpacked."""
+    """Looks up entries of a stream, neighbours more cheaply: it keeps the node that it took apart."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream: Final = stream
         self._node: Node | None = None
-        self._entries: list[Entry] = []
+        self._columns: Columns | None = None
 
     def find(self, number: int) -> Entry | None:
-        """The entry ``number``. O(log n), and O(node) where the node is another than before."""
+        """The entry ``number``. O(log n)."""
         node = self._stream.node_for(number)
         if node is None or not node.first_id <= number <= node.last_id:
             return None
         if node is not self._node:
             self._node = node
-            self._entries = node.entries()
-        place = place_of(self._entries, number)
-        if place == len(self._entries):
-            return None
-        entry = self._entries[place]
-        return entry if entry.number == number else None
+            self._columns = node.columns()
+        columns = self._columns
+        return node.find(number) if columns is None else columns.find(number)
 
 
 def decode_stream(payload: bytes) -> Stream:

@@ -42,12 +42,18 @@ class Consumer:
         self.name: Final = name
         #: What its group's table of pending entries calls it. Never given again.
         self.number: Final = number
-        #: When it asked for something last.
+        #: When it asked for something last, as far as that is saved.
         self.seen_ms = seen_ms
+        #: When it asked in vain, or an earlier time. That is no change of the stream, and is not saved.
+        self.polled_ms = seen_ms
         #: When it got something last, or NEVER.
         self.active_ms = NEVER
         #: The IDs of what it has got and not acknowledged.
         self.pending = PendingTable(meter, 0)
+
+    def last_seen_ms(self) -> int:
+        """When it asked for something last, in vain or not."""
+        return max(self.seen_ms, self.polled_ms)
 
     def pending_count(self) -> int:
         """Number of entries that it has not acknowledged. O(1)."""

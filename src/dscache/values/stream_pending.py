@@ -225,7 +225,7 @@ class PendingTable:
         """Each page as its columns one behind the other, little-endian. O(n), mostly copying."""
         found: list[bytes] = []
         for page in self._pages:
-            found.append(b"".join([_little_endian(column).tobytes() for column in page.columns]))
+            found.append(b"".join([little_endian(column).tobytes() for column in page.columns]))
         return found
 
     def take(self, pages: list[bytes]) -> None:
@@ -241,7 +241,7 @@ class PendingTable:
             columns: list[array[int]] = []
             for start in range(0, len(content), 8 * count):
                 column = array("Q", content[start : start + 8 * count])
-                columns.append(_little_endian(column))
+                columns.append(little_endian(column))
             page = _Page(columns)
             self._add_page(len(self._pages), page, page.number(0))
             self._count += count
@@ -257,7 +257,7 @@ class PendingTable:
         return other
 
 
-def _little_endian(column: array[int]) -> array[int]:
+def little_endian(column: array[int]) -> array[int]:
     """``column``, or on a big-endian machine a copy with its bytes turned round."""
     if sys.byteorder == "little":
         return column

@@ -14,6 +14,7 @@ from typing import Final
 from librt.strings import BytesWriter
 
 from dscache.wire.reply import (
+    Attributed,
     BigNumber,
     DoubleText,
     ErrorReply,
@@ -184,6 +185,13 @@ class ReplyWriter:
                 self._bulk(value.text)
         elif isinstance(value, Push):
             self._items(b">" if resp3 else b"*", value.items)
+        elif isinstance(value, Attributed):
+            if resp3:
+                writer.write(b"|%d\r\n" % len(value.attributes))
+                for key, item in value.attributes:
+                    self.write(key)
+                    self.write(item)
+            self.write(value.reply)
         elif isinstance(value, Several):
             for reply in value.replies:
                 self.write(reply)

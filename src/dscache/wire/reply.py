@@ -26,6 +26,7 @@ Python value       RESP2                  RESP3
 ``Verbatim``       bulk string            verbatim string
 ``Push``           array                  push
 ``Message``        array                  push
+``Attributed``     the reply alone        attributes and reply
 ``Several``        its replies in a row   the same
 ``NO_REPLY``       nothing at all         nothing at all
 =================  =====================  ======================
@@ -99,6 +100,14 @@ class DoubleText:
 
     def __init__(self, text: bytes) -> None:
         self.text: Final = text
+
+
+class Attributed:
+    """A reply with something about it, as pairs; RESP2 has no place for those."""
+
+    def __init__(self, attributes: list[tuple[object, object]], reply: object) -> None:
+        self.attributes: Final = attributes
+        self.reply: Final = reply
 
 
 class Push:

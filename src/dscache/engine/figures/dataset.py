@@ -125,7 +125,9 @@ def _database_lines(engine: Engine) -> Iterable[tuple[str, str]]:
         keys = int(keyspace.space.keys)
         if keys:
             expires = int(keyspace.space.expires)
-            yield f"db{keyspace.index}", f"keys={keys},expires={expires},avg_ttl=0,subexpiry=0"
+            subexpiry = int(keyspace.space.subexpires)
+            line = f"keys={keys},expires={expires},avg_ttl=0,subexpiry={subexpiry}"
+            yield f"db{keyspace.index}", line
 
 
 KEYSPACE: Final = Section(
@@ -134,10 +136,12 @@ KEYSPACE: Final = Section(
     [
         Family(
             "db<n>",
-            "keys=<n>,expires=<n>,avg_ttl=0,subexpiry=0",
-            "Keys, and those of them that have a due time, on disk and in memory together. A key"
-            " that was overwritten without being looked up counts twice until it is on disk;"
-            " DBSIZE, which is exact, waits for that. avg_ttl and subexpiry are always 0.",
+            "keys=<n>,expires=<n>,avg_ttl=0,subexpiry=<n>",
+            "Keys, those of them that have a due time, and hashes that have fields with due times, on"
+            " disk and in memory together. A key that was overwritten without being looked up counts"
+            " twice until it is on disk; DBSIZE, which is exact, waits for that. avg_ttl is always 0."
+            " subexpiry leaves out a hash as soon as none of its fields has a due time; Redis goes on"
+            " to count it until the time comes that the last of them had.",
             _database_lines,
         )
     ],
