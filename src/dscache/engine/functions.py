@@ -109,10 +109,11 @@ class Functions:
 
     def load(self, source: bytes, replaces: bool) -> bytes:
         """FUNCTION LOAD: the library's name. Raises CommandError."""
-        library = self._compiled(source)
-        known = self.libraries.get(library.name)
+        name, _ = _metadata(source)
+        known = self.libraries.get(name)
         if known is not None and not replaces:
-            raise _error(b"Library '" + library.name + b"' already exists")
+            raise _error(b"Library '" + name + b"' already exists")
+        library = self._compiled(source)
         others = {name: one for name, one in self.libraries.items() if one is not known}
         functions = _all_functions([*others.values(), library])
         self._put([library])
@@ -321,5 +322,5 @@ def _sources_of(payload: bytes) -> list[bytes]:
                 raise _error(b"given type is not a function")
             sources.append(reader.string())
     except RdbError:
-        raise _error(b"failed loading the given functions payload") from None
+        raise _error(b"Failed loading library payload") from None
     return sources

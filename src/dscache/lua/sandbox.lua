@@ -103,6 +103,19 @@ local function collect(option)
   error("bad argument #1 to 'collectgarbage' (invalid option '" .. tostring(option) .. "')", 2)
 end
 
+-- Of an error of redis it gives the text only, as Redis's own does.
+local function finish_pcall(ok, ...)
+  if ok then return true, ... end
+  local raised = ...
+  local text = type(raised) == 'table' and rawget(raised, 'err')
+  if type(text) == 'string' or type(text) == 'number' then return false, text end
+  return false, raised
+end
+
+local function seen_pcall(...)
+  return finish_pcall(pcall(...))
+end
+
 -- Code made at run time: never byte code, which could do anything
 
 local environment
@@ -272,7 +285,7 @@ end
 
 function redis.acl_check_cmd(...)
   if select('#', ...) == 0 then
-    failed('Please specify at least one argument for this redis.acl_check_cmd() call')
+    failed('Please specify at least one argument for this redis lib call')
   end
   local verdict = check_command(...)
   if type(verdict) == 'table' then error(verdict, 0) end
@@ -315,11 +328,11 @@ local function seen_pairs(t)
 end
 
 local globals = shared(real_globals, '_VERSION assert error gcinfo getmetatable ipairs'
-  .. ' next pcall rawequal rawget select tonumber tostring type unpack xpcall')
+  .. ' next rawequal rawget select tonumber tostring type unpack xpcall')
 globals.rawset, globals.setmetatable = guarded(rawset), guarded(setmetatable)
 globals.getfenv, globals.setfenv = get_environment, set_environment
 globals.load, globals.loadstring = load_pieces, load_text
-globals.collectgarbage, globals.pairs = collect, seen_pairs
+globals.collectgarbage, globals.pairs, globals.pcall = collect, seen_pairs, seen_pcall
 globals.string, globals.table = readonly(seen_string), readonly(seen_table)
 globals.math, globals.redis = readonly(seen_math), readonly(redis)
 globals.os = readonly({clock = os.clock})
@@ -407,24 +420,29 @@ local function flags_of(list)
   return flags
 end
 
+-- What C takes for a string.
+local function is_text(value)
+  return type(value) == 'string' or type(value) == 'number'
+end
+
 -- The arguments of register_function, passed on to ``register``: what is wrong with them, or nil.
 local function read_named(register, named)
   local name, callback, description, flags
   for key, value in next, named do
-    if type(key) ~= 'string' then
+    if not is_text(key) then
       return 'named argument key given to redis.register_function is not a string'
     end
-    key = key:lower()
+    key = tostring(key):lower()
     if key == 'function_name' then
-      if type(value) ~= 'string' and type(value) ~= 'number' then
+      if not is_text(value) then
         return 'function_name argument given to redis.register_function must be a string'
       end
       name = tostring(value)
     elseif key == 'description' then
-      if type(value) ~= 'string' then
+      if not is_text(value) then
         return 'description argument given to redis.register_function must be a string'
       end
-      description = value
+      description = tostring(value)
     elseif key == 'callback' then
       if type(value) ~= 'function' then
         return 'callback argument given to redis.register_function must be a function'
@@ -456,7 +474,7 @@ local function read_function(register, ...)
   if count < 1 or count > 2 then
     return 'wrong number of arguments to redis.register_function'
   elseif count == 2 then
-    if type(name) ~= 'string' and type(name) ~= 'number' then
+    if not is_text(name) then
       return 'first argument to redis.register_function must be a string'
     end
     if type(callback) ~= 'function' then
