@@ -159,6 +159,13 @@ def test_a_description_may_be_a_number_as_anything_that_c_takes_for_a_string(
     )
 
 
+def test_flags_are_looked_at_before_the_name(driver: Driver) -> None:
+    source = "redis.register_function{function_name='a b', callback=function() end, flags={'nope'}}"
+    assert driver.run("FUNCTION", "LOAD", "#!lua name=lib\n" + source) == (
+        b"-ERR Error registering functions: ERR unknown flag given"
+    )
+
+
 def test_a_payload_that_ends_within_a_library_is_refused(driver: Driver) -> None:
     assert driver.run("FUNCTION", "RESTORE", sealed(b"\xf5\x7f#!lua", 11)) == (
         b"-ERR Failed loading library payload"

@@ -127,6 +127,12 @@ def test_with_setresp_replies_have_the_types_of_resp3(client: Client) -> None:
     assert client("EVAL", script, 4, "h", "z", "s", "missing") == [b"nil", b"v", b"1.5", b"true"]
 
 
+def test_setresp_takes_what_c_takes_for_a_number(driver: Driver) -> None:
+    for version in ("3", "'3'", "3.7"):
+        script = f"redis.setresp({version}) return tostring(redis.call('GET', 'missing'))"
+        assert driver.run("EVAL", script, 0) == b"nil"
+
+
 def test_a_failing_call_ends_the_script_and_names_its_line(client: Client) -> None:
     client("RPUSH", "list", "a")
     reply = text_of(
@@ -170,12 +176,15 @@ def test_lua_s_own_pcall_gives_the_text_of_an_error_of_redis(driver: Driver) -> 
             "nope",
             b"ERR user_script:1: Script attempted to access nonexistent global variable 'nope'",
         ),
+        ("error({})", b"ERR unknown error"),
+        ("error({err = 5})", b"5"),
         (
             "redis.acl_check_cmd()",
             b"ERR Please specify at least one argument for this redis lib call",
         ),
         ("redis.setresp(4)", b"ERR RESP version must be 2 or 3."),
         ("redis.log(9, 'x')", b"ERR Invalid log level."),
+        ("redis.log(0/0, 'x')", b"ERR Invalid log level."),
     ],
 )
 def test_mistakes_have_the_texts_of_redis(driver: Driver, call: str, error: bytes) -> None:
@@ -244,6 +253,9 @@ def test_a_script_that_must_not_write_cannot(client: Client) -> None:
     assert text_of(client("EVAL_RO", script, 1, "k")).startswith(error)
     assert text_of(client("EVAL", f"#!lua flags=no-writes\n{script}", 1, "k")).startswith(error)
     assert not client.exists(b"k")
+    # What replicas are told in Redis counts as a write.
+    for call in ("'PUBLISH', 'c', 'm'", "'SPUBLISH', 'c', 'm'", "'PFCOUNT', KEYS[1]"):
+        assert text_of(client("EVAL_RO", f"return redis.call({call})", 1, "k")).startswith(error)
 
 
 @pytest.mark.parametrize(

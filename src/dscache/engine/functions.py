@@ -73,12 +73,12 @@ class Library:
         self, name: bytes, callback: object, description: bytes | None, *flags: bytes
     ) -> bytes | None:
         """redis.register_function, whose arguments have the right types: its error, or None."""
+        if not all(flag in FLAGS for flag in flags):
+            return b"unknown flag given"
         if _NAME.fullmatch(name) is None:
             return _BAD_NAME
         if name in self.functions:
             return b"Function already exists in the library"
-        if not all(flag in FLAGS for flag in flags):
-            return b"unknown flag given"
         self.functions[name] = Function(name, callback, description, list(flags))
         return None
 

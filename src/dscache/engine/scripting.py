@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from dscache.engine.command import NOSCRIPT, READONLY
+from dscache.engine.command import MAY_REPLICATE, NOSCRIPT, READONLY, WRITE
 from dscache.engine.inner import run_inner
 from dscache.engine.session import Session
 from dscache.engine.version import REDIS_VERSION
@@ -311,11 +311,10 @@ class Scripts:
             refusal = engine.acl.refusal_in_script(run.session, command, words)
             if refusal is not None:
                 return ErrorReply(refusal)
-        if command.is_write:
-            if run.flags & NO_WRITES:
-                return _READ_ONLY
-            if engine.pacer.refuses_writes():
-                return ErrorReply(engine.refusal())
+        if run.flags & NO_WRITES and command.flags & (WRITE | MAY_REPLICATE):
+            return _READ_ONLY
+        if command.is_write and engine.pacer.refuses_writes():
+            return ErrorReply(engine.refusal())
         return self._call(run, command, words)
 
     def _call(self, run: Run, command: Command, words: list[bytes]) -> object:

@@ -219,6 +219,13 @@ local function failed(text)
   error({err = 'ERR ' .. text}, 0)
 end
 
+-- What C makes of a number, or of a string that is one; nil of anything else.
+local function whole_number(value)
+  local number = (type(value) == 'number' or type(value) == 'string') and tonumber(value)
+  if not number then return nil end
+  return number < 0 and -floor(-number) or floor(number)
+end
+
 local function error_reply(...)
   local text = ...
   if select('#', ...) ~= 1 or type(text) ~= 'string' then
@@ -258,8 +265,9 @@ end
 
 function redis.log(level, ...)
   if select('#', ...) < 1 then failed('redis.log() requires two arguments or more.') end
-  if type(level) ~= 'number' then failed('First argument must be a number (log level).') end
-  if level < 0 or level > 3 then failed('Invalid log level.') end
+  level = whole_number(level)
+  if not level then failed('First argument must be a number (log level).') end
+  if not (level >= 0 and level <= 3) then failed('Invalid log level.') end
   local words = {}
   for n = 1, select('#', ...) do
     local word = select(n, ...)
@@ -270,7 +278,7 @@ end
 
 function redis.setresp(...)
   if select('#', ...) ~= 1 then failed('redis.setresp() requires one argument.') end
-  local version = ...
+  local version = whole_number(...)
   if version ~= 2 and version ~= 3 then failed('RESP version must be 2 or 3.') end
   set_protocol(version)
 end
@@ -375,8 +383,9 @@ local function handler(raised)
     level = level + 1
   until not info or (sub(info.source, 1, 9) ~= '=dscache/' and info.what ~= 'C' and info.what ~= 'tail')
   if type(raised) ~= 'table' then raised = {err = 'ERR ' .. tostring(raised)} end
-  if type(rawget(raised, 'err')) ~= 'string' then
-    raised = {err = 'ERR a script raised a table that is no error'}
+  local text = rawget(raised, 'err')
+  if type(text) ~= 'string' then
+    raised = {err = type(text) == 'number' and tostring(text) or 'ERR unknown error'}
   end
   if info and not hidden[raised] then
     rawset(raised, 'source', info.source)
