@@ -34,6 +34,12 @@ def _same_in_any_order(ours: object, theirs: object) -> bool:
     return ours == theirs
 
 
+def _same_size(ours: object, theirs: object) -> bool:
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs)
+    return ours == theirs
+
+
 def _same_page(ours: object, theirs: object) -> bool:
     """Both have everything in one page: SCAN with a COUNT above the number of keys."""
     if isinstance(ours, list) and isinstance(theirs, list):
@@ -162,6 +168,7 @@ COMPARISONS: Final[dict[str, tuple[Same, str]]] = {
     "HSCAN": (_same_page, "fields of a large hash have no order"),
     "SSCAN": (_same_page, "members of a large set have no order"),
     "ZSCAN": (_same_page, "members of a large sorted set have no order"),
+    "SRANDMEMBER": (_same_size, "any members will do"),
     "SMEMBERS": (_same_in_any_order, "members of a set have no order"),
     "HKEYS": (_same_in_any_order, "fields of a large hash have no order"),
     "HVALS": (_same_in_any_order, "fields of a large hash have no order"),
