@@ -168,6 +168,10 @@ COMPARISONS: Final[dict[str, tuple[Same, str]]] = {
     "HSCAN": (_same_page, "fields of a large hash have no order"),
     "SSCAN": (_same_page, "members of a large set have no order"),
     "ZSCAN": (_same_page, "members of a large sorted set have no order"),
+    **dict.fromkeys(
+        ("SINTER", "SUNION", "SDIFF", "SPOP"),
+        (_same_in_any_order, "members of a large set have no order"),
+    ),
     "SRANDMEMBER": (_same_size, "any members will do"),
     "SMEMBERS": (_same_in_any_order, "members of a set have no order"),
     "HKEYS": (_same_in_any_order, "fields of a large hash have no order"),
