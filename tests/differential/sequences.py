@@ -229,8 +229,9 @@ GROUPS: Final[dict[str, st.SearchStrategy[Command]]] = {
     "transactions": transaction_sequences.commands,
 }
 
-#: How many commands a client sends at once, and how often, where it is not twelve each.
-_MOST: Final = {"transactions": (4, 40)}
+#: Chunks at least and at most, and commands in one at most, where it is not as usual: clients get in each
+#: other's way if they take turns often.
+_SIZES: Final = {"transactions": (8, 20, 5)}
 
 
 def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
@@ -257,10 +258,27 @@ def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
     return kept
 
 
+def _begun(chunks: list[Chunk]) -> list[Chunk]:
+    """Every other EXEC begins a transaction: drawn by chance, MULTI and EXEC of one client seldom meet."""
+    in_transaction = [False] * CLIENTS
+    kept: list[Chunk] = []
+    for chunk in chunks:
+        commands: list[Command] = []
+        for words in chunk.commands:
+            begins = words == ("EXEC",) and not in_transaction[chunk.client]
+            commands.append(("MULTI",) if begins else words)
+            if begins or words == ("MULTI",):
+                in_transaction[chunk.client] = True
+            elif words in (("EXEC",), ("DISCARD",), ("RESET",)):
+                in_transaction[chunk.client] = False
+        kept.append(Chunk(chunk.disk, chunk.client, commands))
+    return kept
+
+
 def sequences_of(group: str) -> st.SearchStrategy[list[Chunk]]:
     """Sequences of chunks of a group's commands, and a few others."""
     own = GROUPS[group]
-    most_commands, most_chunks = _MOST.get(group, (12, 12))
+    least_chunks, most_chunks, most_commands = _SIZES.get(group, (1, 12, 12))
     command = own if own is _mixed else st.one_of(*[own] * 6, _keys, _transactions)
     chunk = st.builds(
         Chunk,
@@ -268,4 +286,7 @@ def sequences_of(group: str) -> st.SearchStrategy[list[Chunk]]:
         client=st.integers(0, CLIENTS - 1),
         commands=st.lists(command, min_size=1, max_size=most_commands),
     )
-    return st.lists(chunk, min_size=1, max_size=most_chunks).map(_without_nesting)
+    sequences = st.lists(chunk, min_size=least_chunks, max_size=most_chunks)
+    if group == "transactions":
+        sequences = sequences.map(_begun)
+    return sequences.map(_without_nesting)

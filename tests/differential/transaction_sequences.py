@@ -39,9 +39,9 @@ def _watch(*keys: st.SearchStrategy[Word]) -> Words:
 
 
 _frame = st.one_of(
-    *[_words("MULTI")] * 4,
-    *[_words("EXEC")] * 4,
-    *[_watch(_key)] * 2,
+    # Those outside of a transaction begin one.
+    *[_words("EXEC")] * 8,
+    *[_watch(_key)] * 3,
     _watch(_key, _key),
     _words("DISCARD"),
     _words("UNWATCH"),
