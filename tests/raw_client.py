@@ -38,6 +38,7 @@ class RawClient:
     """One connection, by TCP ((host, port)) or to a Unix socket (a path)."""
 
     def __init__(self, address: tuple[str, int] | str, receive_buffer_bytes: int = 0) -> None:
+        self.address: Final = address
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket: Final = socket.socket(family)
         if receive_buffer_bytes:

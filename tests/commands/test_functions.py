@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from driver import Driver
+from dscache.rdb.dump import sealed
 from dscache.store.memory import MemoryStore
 
 LIBRARY = """#!lua name=lib
@@ -136,3 +137,36 @@ def test_list_and_stats_describe_libraries(driver: Driver) -> None:
         b"running_script": None,
         b"engines": {b"LUA": {b"libraries_count": 1, b"functions_count": 3}},
     }
+
+
+def test_a_library_that_is_there_is_told_before_the_new_code_is_looked_at(driver: Driver) -> None:
+    driver.run("FUNCTION", "LOAD", LIBRARY)
+    assert driver.run("FUNCTION", "LOAD", "#!lua name=lib\nreturn +") == (
+        b"-ERR Library 'lib' already exists"
+    )
+
+
+def test_a_description_may_be_a_number_as_anything_that_c_takes_for_a_string(
+    driver: Driver,
+) -> None:
+    source = "redis.register_function{function_name='f', description=1, callback=function() end}"
+    assert driver.run("FUNCTION", "LOAD", "#!lua name=lib\n" + source) == b"lib"
+    assert driver.engine.functions.find(b"f").description == b"1"
+    assert driver.run(
+        "FUNCTION", "LOAD", "REPLACE", "#!lua name=lib\nredis.register_function{1}"
+    ) == (
+        b"-ERR Error registering functions: ERR unknown argument given to redis.register_function"
+    )
+
+
+def test_flags_are_looked_at_before_the_name(driver: Driver) -> None:
+    source = "redis.register_function{function_name='a b', callback=function() end, flags={'nope'}}"
+    assert driver.run("FUNCTION", "LOAD", "#!lua name=lib\n" + source) == (
+        b"-ERR Error registering functions: ERR unknown flag given"
+    )
+
+
+def test_a_payload_that_ends_within_a_library_is_refused(driver: Driver) -> None:
+    assert driver.run("FUNCTION", "RESTORE", sealed(b"\xf5\x7f#!lua", 11)) == (
+        b"-ERR Failed loading library payload"
+    )

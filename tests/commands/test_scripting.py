@@ -92,6 +92,28 @@ def test_replies_become_values_of_lua(client: Client, expression: str, reply: by
     assert client("EVAL", f"return tostring({expression})", 4, "a", "h", "z", "missing") == reply
 
 
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        ("0.1", b"0.1"),
+        ("1/3", b"0.3333333333333333"),
+        ("-0", b"0"),
+        ("2^62", b"4611686018427387904"),
+        ("2^63", b"9223372036854776000"),
+        ("-2^63", b"-9223372036854776000"),
+        ("1e300", b"1e+300"),
+        ("1e-7", b"1e-7"),
+        ("-1/0", b"-inf"),
+        ("0/0", b"-nan"),
+        ("-(0/0)", b"nan"),
+    ],
+)
+def test_a_number_is_a_word_of_as_many_digits_as_it_needs(
+    driver: Driver, number: str, word: bytes
+) -> None:
+    assert driver.run("EVAL", f"return redis.call('ECHO', {number})", 0) == word
+
+
 def test_with_setresp_replies_have_the_types_of_resp3(client: Client) -> None:
     client("HSET", "h", "f", "v")
     client("ZADD", "z", "1.5", "m")
@@ -103,6 +125,12 @@ def test_with_setresp_replies_have_the_types_of_resp3(client: Client) -> None:
                 tostring(score.double), tostring(redis.call('SMEMBERS', KEYS[3]).set.m)}
     """
     assert client("EVAL", script, 4, "h", "z", "s", "missing") == [b"nil", b"v", b"1.5", b"true"]
+
+
+def test_setresp_takes_what_c_takes_for_a_number(driver: Driver) -> None:
+    for version in ("3", "'3'", "3.7"):
+        script = f"redis.setresp({version}) return tostring(redis.call('GET', 'missing'))"
+        assert driver.run("EVAL", script, 0) == b"nil"
 
 
 def test_a_failing_call_ends_the_script_and_names_its_line(client: Client) -> None:
@@ -123,6 +151,18 @@ def test_pcall_gives_the_error_to_the_script(client: Client) -> None:
     )
 
 
+def test_lua_s_own_pcall_gives_the_text_of_an_error_of_redis(driver: Driver) -> None:
+    script = "local ok, failure = pcall(redis.call, 'GET') return {tostring(ok), failure}"
+    assert driver.run("EVAL", script, 0) == [
+        b"false",
+        b"ERR Wrong number of args calling Redis command from script",
+    ]
+    # Others are as they were raised.
+    script = "local ok, failure = pcall(error, {code = 7}) return failure.code"
+    assert driver.run("EVAL", script, 0) == 7
+    assert driver.run("EVAL", "return {pcall(function() return 1, 2 end)}", 0) == [1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -136,8 +176,15 @@ def test_pcall_gives_the_error_to_the_script(client: Client) -> None:
             "nope",
             b"ERR user_script:1: Script attempted to access nonexistent global variable 'nope'",
         ),
+        ("error({})", b"ERR unknown error"),
+        ("error({err = 5})", b"5"),
+        (
+            "redis.acl_check_cmd()",
+            b"ERR Please specify at least one argument for this redis lib call",
+        ),
         ("redis.setresp(4)", b"ERR RESP version must be 2 or 3."),
         ("redis.log(9, 'x')", b"ERR Invalid log level."),
+        ("redis.log(0/0, 'x')", b"ERR Invalid log level."),
     ],
 )
 def test_mistakes_have_the_texts_of_redis(driver: Driver, call: str, error: bytes) -> None:
@@ -173,6 +220,11 @@ def test_scripts_are_known_by_their_digest(driver: Driver) -> None:
     assert driver.run("EVALSHA", RETURN_ONE_SHA, 0) == (
         b"-NOSCRIPT No matching script. Please use EVAL."
     )
+    # The number of keys is looked at first, unless this cannot be a digest.
+    assert driver.run("EVALSHA", RETURN_ONE_SHA, -1) == b"-ERR Number of keys can't be negative"
+    assert driver.run("EVALSHA", "no digest", -1) == (
+        b"-NOSCRIPT No matching script. Please use EVAL."
+    )
     assert driver.run("SCRIPT", "LOAD", "return 1") == RETURN_ONE_SHA
     assert driver.run("EVALSHA", RETURN_ONE_SHA.upper(), 0) == 1
     assert driver.run("SCRIPT", "EXISTS", RETURN_ONE_SHA, "0" * 40) == [1, 0]
@@ -201,6 +253,9 @@ def test_a_script_that_must_not_write_cannot(client: Client) -> None:
     assert text_of(client("EVAL_RO", script, 1, "k")).startswith(error)
     assert text_of(client("EVAL", f"#!lua flags=no-writes\n{script}", 1, "k")).startswith(error)
     assert not client.exists(b"k")
+    # What replicas are told in Redis counts as a write.
+    for call in ("'PUBLISH', 'c', 'm'", "'SPUBLISH', 'c', 'm'", "'PFCOUNT', KEYS[1]"):
+        assert text_of(client("EVAL_RO", f"return redis.call({call})", 1, "k")).startswith(error)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +268,10 @@ def test_a_script_that_must_not_write_cannot(client: Client) -> None:
 )
 def test_the_first_line_of_a_script_may_be_wrong(driver: Driver, line: str, error: bytes) -> None:
     assert driver.run("EVAL", f"{line}\nreturn 1", 0) == error
+
+
+def test_a_script_may_say_that_it_has_no_flags(driver: Driver) -> None:
+    assert driver.run("EVAL", "#!lua flags=\nreturn 1", 0) == 1
 
 
 def test_eval_ro_refuses_a_script_that_says_it_may_write(driver: Driver) -> None:

@@ -1,4 +1,4 @@
-"""What hypothesis sends to both servers: chunks of commands, each from one of two clients.
+"""What hypothesis sends to both servers: chunks of commands, each from one of three clients.
 
 Keys and values are few, so that commands meet each other's keys, and odd: empty, binary, long enough to
 be kept apart from their records. Times are far away or long past, so that nothing expires by chance.
@@ -12,12 +12,15 @@ from typing import Final
 from hypothesis import strategies as st
 
 from differential import (
+    acl_sequences,
     bits_sequences,
     dump_sequences,
     hash_sequences,
     list_sequences,
+    script_sequences,
     set_sequences,
     stream_sequences,
+    transaction_sequences,
     zset_sequences,
 )
 from raw_client import Word
@@ -25,6 +28,7 @@ from raw_client import Word
 Command = tuple[Word, ...]
 
 DATABASES: Final = 4
+CLIENTS: Final = 3
 
 #: What happens on our side before a chunk; the peer has nothing like it.
 LEAVE: Final = "leave memory as it is"
@@ -213,6 +217,7 @@ _mixed = st.one_of(
 #: What is compared, by the name of its group.
 GROUPS: Final[dict[str, st.SearchStrategy[Command]]] = {
     "strings and keys": _mixed,
+    "access control": acl_sequences.commands,
     "bits": bits_sequences.commands,
     "dump": dump_sequences.commands,
     "hashes": hash_sequences.commands,
@@ -220,7 +225,13 @@ GROUPS: Final[dict[str, st.SearchStrategy[Command]]] = {
     "sets": set_sequences.commands,
     "sorted sets": zset_sequences.commands,
     "streams": stream_sequences.commands,
+    "scripts": script_sequences.commands,
+    "transactions": transaction_sequences.commands,
 }
+
+#: Chunks at least and at most, and commands in one at most, where it is not as usual: clients get in each
+#: other's way if they take turns often.
+_SIZES: Final = {"transactions": (8, 20, 5)}
 
 
 def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
@@ -230,7 +241,7 @@ def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
     from there on the two would have different data sets. HELLO changes the protocol in the middle of
     EXEC's reply; ours is in one protocol.
     """
-    in_transaction = [False, False]
+    in_transaction = [False] * CLIENTS
     kept: list[Chunk] = []
     for chunk in chunks:
         commands: list[Command] = []
@@ -247,14 +258,35 @@ def _without_nesting(chunks: list[Chunk]) -> list[Chunk]:
     return kept
 
 
+def _begun(chunks: list[Chunk]) -> list[Chunk]:
+    """Every other EXEC begins a transaction: drawn by chance, MULTI and EXEC of one client seldom meet."""
+    in_transaction = [False] * CLIENTS
+    kept: list[Chunk] = []
+    for chunk in chunks:
+        commands: list[Command] = []
+        for words in chunk.commands:
+            begins = words == ("EXEC",) and not in_transaction[chunk.client]
+            commands.append(("MULTI",) if begins else words)
+            if begins or words == ("MULTI",):
+                in_transaction[chunk.client] = True
+            elif words in (("EXEC",), ("DISCARD",), ("RESET",)):
+                in_transaction[chunk.client] = False
+        kept.append(Chunk(chunk.disk, chunk.client, commands))
+    return kept
+
+
 def sequences_of(group: str) -> st.SearchStrategy[list[Chunk]]:
     """Sequences of chunks of a group's commands, and a few others."""
     own = GROUPS[group]
+    least_chunks, most_chunks, most_commands = _SIZES.get(group, (1, 12, 12))
     command = own if own is _mixed else st.one_of(*[own] * 6, _keys, _transactions)
     chunk = st.builds(
         Chunk,
         disk=st.sampled_from([LEAVE, LEAVE, FLUSH, EVICT, EVICT, RELOAD]),
-        client=st.integers(0, 1),
-        commands=st.lists(command, min_size=1, max_size=12),
+        client=st.integers(0, CLIENTS - 1),
+        commands=st.lists(command, min_size=1, max_size=most_commands),
     )
-    return st.lists(chunk, min_size=1, max_size=12).map(_without_nesting)
+    sequences = st.lists(chunk, min_size=least_chunks, max_size=most_chunks)
+    if group == "transactions":
+        sequences = sequences.map(_begun)
+    return sequences.map(_without_nesting)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from differential.acl_sequences import USERS
 from differential.differences import same_reply
+from differential.script_sequences import DUMPED
 from differential.sequences import (
+    CLIENTS,
     DATABASES,
     EVICT,
     FLUSH,
@@ -27,7 +31,7 @@ from differential.sequences import (
     Command,
     sequences_of,
 )
-from raw_client import RawClient, Word
+from raw_client import RawClient, Word, requests
 from serving import ServerProcess
 
 pytestmark = pytest.mark.differential
@@ -36,6 +40,20 @@ IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 # Of each group.
 LEAST_COMMANDS = 30_000 if IS_LONG else 1_000
 
+
+HUNG_UP: Final = "the server has hung up"
+
+#: What empties a server, sent by a user whom no sequence knows.
+_CONTROL: Final = "control"
+_AFRESH: Final[list[Command]] = [
+    ("AUTH", _CONTROL, ""),
+    ("ACL", "SETUSER", "default", "reset", "on", "nopass", "+@all", "~*", "&*"),
+    ("ACL", "LOG", "RESET"),
+    ("SELECT", 0),
+    ("FLUSHALL",),
+    ("SCRIPT", "FLUSH"),
+    ("FUNCTION", "FLUSH"),
+]
 
 #: How the whole value of a key is read.
 _WHOLE: dict[bytes, Command] = {
@@ -46,20 +64,41 @@ _WHOLE: dict[bytes, Command] = {
 }
 
 
+def _with_dump(commands: list[Command], control: RawClient) -> list[Command]:
+    """``commands`` with the libraries of functions that their server has now, where they ask for them."""
+    if not any(DUMPED in words for words in commands):
+        return commands
+    dump = control.call("FUNCTION", "DUMP")
+    assert isinstance(dump, bytes)
+    return [tuple(dump if word == DUMPED else word for word in words) for words in commands]
+
+
+def _replies(client: RawClient, commands: list[Command]) -> list[object]:
+    """The replies to ``commands``, of which those after the server has hung up are ``HUNG_UP``."""
+    replies: list[object] = []
+    try:
+        client.send(requests(commands))
+        while len(replies) < len(commands):
+            replies.append(client.read())
+    except (EOFError, ConnectionError):
+        replies += [HUNG_UP] * (len(commands) - len(replies))
+    return replies
+
+
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) < 600 else f"{text[:400]} ... {text[-100:]}"
 
 
 class Pair:
-    """Two connections to each server, and one to each for what is not compared."""
+    """Three connections to each server, and one to each for what is not compared."""
 
     def __init__(self, ours: tuple[str, int], theirs: tuple[str, int]) -> None:
-        self.ours = [RawClient(ours), RawClient(ours)]
-        self.theirs = [RawClient(theirs), RawClient(theirs)]
+        self.ours = [RawClient(ours) for _ in range(CLIENTS)]
+        self.theirs = [RawClient(theirs) for _ in range(CLIENTS)]
         self.control = [RawClient(ours), RawClient(theirs)]
         # What each client has queued in its transaction.
-        self._queued: list[list[Command]] = [[], []]
+        self._queued: list[list[Command]] = [[] for _ in range(CLIENTS)]
         self.compared = 0
 
     def close(self) -> None:
@@ -69,22 +108,31 @@ class Pair:
 
     def start_anew(self) -> None:
         """Empty both servers and forget all state of the connections."""
-        self._queued = [[], []]
-        for client in (*self.ours, *self.theirs):
-            assert client.call("RESET") == b"RESET"
         for client in self.control:
-            assert client.pipeline([("SELECT", 0), ("FLUSHALL",)]) == [b"OK", b"OK"]
+            client.call("ACL", "SETUSER", _CONTROL, "on", "nopass", "+@all", "~*", "&*")
+            assert client.pipeline(_AFRESH) == [b"OK"] * len(_AFRESH)
+            client.call("ACL", "DELUSER", *USERS)
+        for number in range(CLIENTS):
+            self._connect_again(number)
 
     def run(self, chunk: Chunk) -> None:
         """Send a chunk to both and compare the replies."""
         self._use_disk(chunk.disk)
         commands = chunk.commands
-        ours = self.ours[chunk.client].pipeline(commands)
-        theirs = self.theirs[chunk.client].pipeline(commands)
+        ours = _replies(self.ours[chunk.client], _with_dump(commands, self.control[0]))
+        theirs = _replies(self.theirs[chunk.client], _with_dump(commands, self.control[1]))
         for number, (words, our, their) in enumerate(zip(commands, ours, theirs, strict=True)):
             difference = self._difference(chunk.client, words, our, their)
             assert difference == "", f"command {number} of client {chunk.client}: {difference}"
         self.compared += len(commands)
+        if HUNG_UP in ours:
+            self._connect_again(chunk.client)
+
+    def _connect_again(self, client: int) -> None:
+        for clients, control in zip((self.ours, self.theirs), self.control, strict=True):
+            clients[client].close()
+            clients[client] = RawClient(control.address)
+        self._queued[client] = []
 
     def _difference(self, client: int, words: Command, ours: object, theirs: object) -> str:
         """What is wrong, if anything."""

@@ -24,6 +24,81 @@ CHANNELS = ("a", "b", "ab", "c*", "")
 PATTERNS = ("a", "*", "a*", "[ab]", "?", "", "__key*")
 # No n beside A: CONFIG GET does not show it, and a CONFIG SET that fails makes Redis forget it.
 CLASSES = ("", "KEA", "KEAm", "KEg$nm", "K$", "Eg", "q", "g$lsh", "K E", "AA")
+#: What changes or misses keys, and so causes notifications. Not EXPIRE to a time long past: to Redis, and to
+#: us, that deletes a key; in Valkey it expires.
+CHANGES: tuple[Command, ...] = (
+    ("SET", "k", "v"),
+    ("SET", "k", "v", "EX", 100),
+    ("GET", "k"),
+    ("MSET", "k", 1, "l", 2),
+    ("SETNX", "k", "v"),
+    ("GETSET", "k", "v"),
+    ("APPEND", "k", "v"),
+    ("SETRANGE", "k", 1, "v"),
+    ("INCR", "l"),
+    ("INCRBYFLOAT", "l", "1.5"),
+    ("GETDEL", "k"),
+    ("GETEX", "k", "EX", 100),
+    ("GETEX", "k", "PERSIST"),
+    ("SETBIT", "k", 7, 1),
+    ("BITOP", "NOT", "l", "k"),
+    ("PFADD", "p", "x"),
+    ("DEL", "k", "l", "set"),
+    ("UNLINK", "k"),
+    ("RENAME", "k", "l"),
+    ("RENAMENX", "k", "l"),
+    ("COPY", "k", "l", "REPLACE"),
+    ("MOVE", "k", 1),
+    ("EXPIRE", "k", 100),
+    ("PERSIST", "k"),
+    ("SELECT", 0),
+    ("SELECT", 1),
+    ("SWAPDB", 0, 1),
+    ("FLUSHDB",),
+    ("RPUSH", "list", 1, 2),
+    ("LPUSHX", "list", 3),
+    ("LPOP", "list"),
+    ("LTRIM", "list", 1, 0),
+    ("LSET", "list", 0, "x"),
+    ("LREM", "list", 0, "x"),
+    ("LINSERT", "list", "BEFORE", 1, 0),
+    ("LMOVE", "list", "k", "LEFT", "RIGHT"),
+    ("BLMOVE", "list", "list", "LEFT", "RIGHT", "0.001"),
+    ("LMPOP", 1, "list", "LEFT", "COUNT", 9),
+    ("SORT", "list", "STORE", "l"),
+    ("SADD", "set", "a"),
+    ("SREM", "set", "a"),
+    ("SPOP", "set", 9),
+    ("SMOVE", "set", "l", "a"),
+    ("SINTERSTORE", "l", "set", "none"),
+    ("SUNIONSTORE", "l", "set", "none"),
+    ("HSET", "hash", "f", 1),
+    ("HSETNX", "hash", "f", 1),
+    ("HINCRBY", "hash", "f", 1),
+    ("HINCRBYFLOAT", "hash", "f", "0.5"),
+    ("HDEL", "hash", "f"),
+    ("HEXPIRE", "hash", 100, "FIELDS", 1, "f"),
+    ("HPERSIST", "hash", "FIELDS", 1, "f"),
+    ("ZADD", "zset", 1, "a"),
+    ("ZINCRBY", "zset", 1, "a"),
+    ("ZREM", "zset", "a"),
+    ("ZPOPMIN", "zset"),
+    ("ZREMRANGEBYRANK", "zset", 0, -1),
+    ("ZRANGESTORE", "l", "zset", 0, -1),
+    ("ZUNIONSTORE", "l", 1, "zset"),
+    ("ZDIFFSTORE", "l", 2, "zset", "zset"),
+    ("GEOADD", "zset", 1, 1, "g"),
+    ("XADD", "stream", "1-*", "f", "v"),
+    ("XTRIM", "stream", "MAXLEN", 0),
+    ("XDEL", "stream", "1-1"),
+    ("XSETID", "stream", "1-900000"),
+    ("XGROUP", "CREATE", "stream", "g", "0", "MKSTREAM"),
+    ("XGROUP", "CREATECONSUMER", "stream", "g", "c"),
+    ("XGROUP", "DELCONSUMER", "stream", "g", "c"),
+    ("XGROUP", "DESTROY", "stream", "g"),
+    ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "stream", ">"),
+    ("EVAL", "redis.call('SET', 'k', 1) return redis.call('DEL', 'k')", 0),
+)
 ENDS_ALL = ("UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE")
 
 
@@ -41,8 +116,12 @@ def command(source: random.Random) -> Command:
         ("PUBLISH", channels[0], "text"),
         ("PUBLISH", channels[0], ""),
         ("SPUBLISH", channels[0], "text"),
+        ("EVAL", "return redis.call('PUBLISH', ARGV[1], 'text')", 0, channels[0]),
+        ("EVAL", "return redis.call('SPUBLISH', ARGV[1], 'text')", 0, channels[0]),
         ("PUBSUB", "NUMSUB", *channels),
+        ("PUBSUB", "NUMSUB"),
         ("PUBSUB", "SHARDNUMSUB", *channels),
+        ("PUBSUB", "SHARDNUMSUB"),
         ("PUBSUB", "NUMPAT"),
         ("PUBSUB", "NOPE"),
         ("PUBSUB", "NUMPAT", "x"),
@@ -53,22 +132,18 @@ def command(source: random.Random) -> Command:
         ("PING",),
         ("PING", "x"),
         ("PING", "x", "y"),
-        ("SET", "k", "v"),
-        ("SET", "k", "v", "EX", 100),
-        ("GET", "k"),
-        ("DEL", "k"),
-        ("RENAME", "k", "l"),
         ("CLIENT", "ID", "x"),
+        ("RESET", "x"),
     ]
-    return source.choice(commands)
+    return source.choice(CHANGES if source.random() < 0.35 else commands)
 
 
 def step(source: random.Random) -> list[Command]:
     """What one connection sends at once."""
     alone: list[Command] = [
         *((word,) for word in ENDS_ALL),
-        ("PUBSUB", "CHANNELS"),
-        ("PUBSUB", "SHARDCHANNELS", source.choice(PATTERNS)),
+        ("PUBSUB", source.choice(["CHANNELS", "SHARDCHANNELS"])),
+        ("PUBSUB", source.choice(["CHANNELS", "SHARDCHANNELS"]), source.choice(PATTERNS)),
         ("HELLO", source.choice([2, 3])),
         ("RESET",),
         ("CONFIG", "SET", "notify-keyspace-events", source.choice(CLASSES)),
@@ -76,7 +151,9 @@ def step(source: random.Random) -> list[Command]:
     ]
     kind = source.random()
     if kind < 0.1:
-        return [("MULTI",), *(command(source) for _ in range(source.randint(1, 3))), ("EXEC",)]
+        ends: list[Command] = [("EXEC",), ("EXEC",), ("EXEC",), ("DISCARD",), ("RESET",)]
+        inside = [command(source) for _ in range(source.randint(1, 3))]
+        return [("MULTI",), *inside, source.choice(ends)]
     if kind < 0.15:
         return [("CLIENT", "REPLY", "SKIP"), command(source)]
     if kind < 0.35:

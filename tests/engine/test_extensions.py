@@ -155,10 +155,13 @@ def test_it_calls_commands_and_gets_plain_data() -> None:
         db.call("ZADD", key, 1.5, b"m")
         shown += [db.call("ZRANGE", key, 0, -1, "WITHSCORES"), db.call("DEL", key)]
         db.call("SADD", key, "a")
-        return [*shown, db.call("SMEMBERS", key)]
+        shown += [db.call("SMEMBERS", key), db.call("DEL", key)]
+        db.call("RPUSH", key, 1 << 63, 0.1, True)
+        return [*shown, db.call("LRANGE", key, 0, -1)]
 
     driver = with_command("X key", body)
-    expected = [b"OK", b"v", 100, None, 1, True, 1, [[b"m", 1.5]], 1, [b"a"]]
+    expected = [b"OK", b"v", 100, None, 1, True, 1, [[b"m", 1.5]], 1, [b"a"], 1]
+    expected += [[b"9223372036854775808", b"0.1", b"1"]]
     assert driver.run("X", "k") == expected
 
 

@@ -11,7 +11,15 @@ import random
 from typing import Final
 
 from dscache.commands.text import string_to_change, text_of
-from dscache.engine.command import ADMIN, DENYOOM, FAST, READONLY, WRITE, Registry
+from dscache.engine.command import (
+    ADMIN,
+    DENYOOM,
+    FAST,
+    MAY_REPLICATE,
+    READONLY,
+    WRITE,
+    Registry,
+)
 from dscache.engine.keyspace import KEEP_EXPIRY
 from dscache.engine.keyspec import KeySpec
 from dscache.engine.session import Session
@@ -75,7 +83,7 @@ def pfadd(session: Session, args: list[bytes]) -> object:
 @registry.command(
     "PFCOUNT key [key ...]",
     arity=-2,
-    flags=READONLY,
+    flags=READONLY | MAY_REPLICATE,
     keys=[
         KeySpec(
             1,

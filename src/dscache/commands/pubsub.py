@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from dscache.commands.help import subcommands_help
-from dscache.engine.command import FAST, LOADING, NOSCRIPT, PUBSUB, STALE, Registry
+from dscache.engine.command import FAST, LOADING, MAY_REPLICATE, NOSCRIPT, PUBSUB, STALE, Registry
 from dscache.engine.keyspec import NOTHING, Channels, KeySpec
 from dscache.engine.pubsub import Subscriptions
 from dscache.engine.session import Session
@@ -137,7 +137,7 @@ def sunsubscribe(session: Session, args: list[bytes]) -> object:
 @registry.command(
     "PUBLISH channel message",
     arity=3,
-    flags=PUBSUB | LOADING | STALE | FAST,
+    flags=PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     channels=_FIRST_WORD,
     since="2.0.0",
     complexity="O(N+M) for N subscribers of the channel and M patterns of all clients",
@@ -150,7 +150,7 @@ def publish(session: Session, args: list[bytes]) -> object:
 @registry.command(
     "SPUBLISH shardchannel message",
     arity=3,
-    flags=PUBSUB | LOADING | STALE | FAST,
+    flags=PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     keys=[KeySpec(1, access="NOT_KEY", needs=NOTHING)],
     channels=_FIRST_WORD,
     since="7.0.0",

@@ -38,6 +38,8 @@ _READ_BY_SHA: Final = KeySpec(2, count_at=0, first=1, access="RO ACCESS")
 
 _COMPLEXITY: Final = "That of the script"
 
+_DIGEST_LETTERS: Final = 40
+
 
 def keys_and_arguments(session: Session, args: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """What stands behind a script or function: (keys, arguments). Faults for keys that are not in
@@ -67,8 +69,10 @@ def _evaluate(session: Session, args: list[bytes], flags: int) -> object:
 
 
 def _evaluate_known(session: Session, args: list[bytes], flags: int) -> object:
-    script = _by_sha(session, args[1])
+    if len(args[1]) != _DIGEST_LETTERS:
+        raise CommandError(NO_SCRIPT)
     keys, arguments = keys_and_arguments(session, args)
+    script = _by_sha(session, args[1])
     return session.engine.scripts.evaluate(session, script, keys, arguments, flags)
 
 

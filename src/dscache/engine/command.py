@@ -49,6 +49,9 @@ PUBSUB: Final = 1 << 13
 MOVABLEKEYS: Final = 1 << 14
 ALLOW_BUSY: Final = 1 << 15
 NO_MANDATORY_KEYS: Final = 1 << 16
+#: Changes no key, or not so that it shows, but is told to replicas in Redis: not for scripts that
+#: must not write. COMMAND INFO does not show it.
+MAY_REPLICATE: Final = 1 << 17
 
 FLAG_NAMES: Final = (
     (WRITE, b"write"),

@@ -27,6 +27,7 @@ from dscache.engine.syntax import Argument, parse_syntax
 from dscache.errors import CommandError, ExtensionError
 from dscache.extension import Declaration, Extension, ReplyError
 from dscache.values.integers import I64_MAX, I64_MIN
+from dscache.wire.encoder import format_double
 from dscache.wire.reply import (
     DoubleText,
     ErrorReply,
@@ -244,7 +245,10 @@ def _word(word: object) -> object:
     """A word of a command, as the host of scripts takes it."""
     if isinstance(word, str):
         return word.encode()
-    return word
+    if isinstance(word, int):
+        return b"%d" % word
+    # (What is none of these is refused as scripts' words are.)
+    return format_double(word) if isinstance(word, float) else word
 
 
 def _readable(reply: object) -> object:

@@ -90,12 +90,12 @@ class _LuaLibrary(Library):
         self, name: bytes, callback: object, description: bytes | None, *flags: bytes
     ) -> bytes | None:
         """redis.register_function, whose arguments have the right types: its error, or None."""
+        if not all(flag in FLAGS for flag in flags):
+            return b"unknown flag given"
         if _NAME.fullmatch(name) is None:
             return _BAD_NAME
         if name in self.functions:
             return b"Function already exists in the library"
-        if not all(flag in FLAGS for flag in flags):
-            return b"unknown flag given"
         sandbox = self._sandbox
         self.functions[name] = Function(
             name,
@@ -139,10 +139,11 @@ class Functions:
 
     def load(self, source: bytes, replaces: bool) -> bytes:
         """FUNCTION LOAD: the library's name. Raises CommandError."""
-        library = self._compiled(source)
-        known = self.libraries.get(library.name)
+        name, _ = _metadata(source)
+        known = self.libraries.get(name)
         if known is not None and not replaces:
-            raise _error(b"Library '" + library.name + b"' already exists")
+            raise _error(b"Library '" + name + b"' already exists")
+        library = self._compiled(source)
         others = {name: one for name, one in self.libraries.items() if one is not known}
         functions = self._functions_of([*others.values(), library])
         self._put([library])
@@ -372,5 +373,5 @@ def _sources_of(payload: bytes) -> list[bytes]:
                 raise _error(b"given type is not a function")
             sources.append(reader.string())
     except RdbError:
-        raise _error(b"failed loading the given functions payload") from None
+        raise _error(b"Failed loading library payload") from None
     return sources

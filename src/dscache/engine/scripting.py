@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dscache.config.levels import NOTICE, VERBOSE
-from dscache.engine.command import NOSCRIPT, READONLY
+from dscache.engine.command import MAY_REPLICATE, NOSCRIPT, READONLY, WRITE
 from dscache.engine.inner import run_inner
 from dscache.engine.session import Session
 from dscache.engine.version import REDIS_VERSION
 from dscache.engine.waiting import Fault, KeyFault, KeysFault, PauseFault, RoomFault
 from dscache.errors import CommandError
 from dscache.lua.sandbox import CompileError, Sandbox, ScriptError
+from dscache.wire.encoder import format_double
 from dscache.wire.reply import ErrorReply
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ _MOST_RESTARTS: Final = 16
 # What the Lua state may take: this share of maxmemory, and at least this much.
 _MEMORY_SHARE: Final = 8
 _LEAST_MEMORY_BYTES: Final = 64 << 20
+
+# Up to here a number of Lua is shown with all its digits, beyond with as many as tell it from others.
+_WHOLE_MAX: Final = 1 << 62
 
 _SCRIPT_NAME: Final = b"@user_script"
 
@@ -312,11 +317,10 @@ class Scripts:
             refusal = engine.acl.refusal_in_script(run.session, command, words)
             if refusal is not None:
                 return ErrorReply(refusal)
-        if command.is_write:
-            if run.flags & NO_WRITES:
-                return _READ_ONLY
-            if engine.pacer.refuses_writes():
-                return ErrorReply(engine.refusal())
+        if run.flags & NO_WRITES and command.flags & (WRITE | MAY_REPLICATE):
+            return _READ_ONLY
+        if command.is_write and engine.pacer.refuses_writes():
+            return ErrorReply(engine.refusal())
         return self._call(run, command, words)
 
     def _call(self, run: Run, command: Command, words: list[bytes]) -> object:
@@ -436,13 +440,20 @@ def _words(args: tuple[object, ...]) -> list[bytes] | ErrorReply:
     for arg in args:
         if type(arg) is bytes:
             words.append(arg)
-        elif type(arg) is int:
+        elif type(arg) is int and -_WHOLE_MAX <= arg <= _WHOLE_MAX:
             words.append(b"%d" % arg)
-        elif type(arg) is float:
-            words.append(b"%.17g" % arg)
+        elif type(arg) is int or type(arg) is float:
+            words.append(_double(float(arg)))
         else:
             return _BAD_ARGUMENT
     return words
+
+
+def _double(number: float) -> bytes:
+    """A number of Lua that has a fraction, or is large, as Redis makes a word of it."""
+    # C shows the sign of what is no number; on x86 0/0 has one.
+    is_minus_nan = number != number and math.copysign(1.0, number) < 0
+    return b"-nan" if is_minus_nan else format_double(number)
 
 
 def _flags_of(source: bytes) -> tuple[int, bytes]:
@@ -459,7 +470,8 @@ def _flags_of(source: bytes) -> tuple[int, bytes]:
     for option in options:
         if not option.startswith(b"flags="):
             raise CommandError(b"ERR Unknown lua shebang option: " + option)
-        for name in option.removeprefix(b"flags=").split(b","):
+        names = option.removeprefix(b"flags=")
+        for name in names.split(b",") if names else []:
             if name not in FLAGS:
                 raise CommandError(b"ERR Unexpected flag in script shebang: " + name)
             flags |= FLAGS[name]

@@ -103,6 +103,19 @@ local function collect(option)
   error("bad argument #1 to 'collectgarbage' (invalid option '" .. tostring(option) .. "')", 2)
 end
 
+-- Of an error of redis it gives the text only, as Redis's own does.
+local function finish_pcall(ok, ...)
+  if ok then return true, ... end
+  local raised = ...
+  local text = type(raised) == 'table' and rawget(raised, 'err')
+  if type(text) == 'string' or type(text) == 'number' then return false, text end
+  return false, raised
+end
+
+local function seen_pcall(...)
+  return finish_pcall(pcall(...))
+end
+
 -- Code made at run time: never byte code, which could do anything
 
 local environment
@@ -206,6 +219,13 @@ local function failed(text)
   error({err = 'ERR ' .. text}, 0)
 end
 
+-- What C makes of a number, or of a string that is one; nil of anything else.
+local function whole_number(value)
+  local number = (type(value) == 'number' or type(value) == 'string') and tonumber(value)
+  if not number then return nil end
+  return number < 0 and -floor(-number) or floor(number)
+end
+
 local function error_reply(...)
   local text = ...
   if select('#', ...) ~= 1 or type(text) ~= 'string' then
@@ -245,8 +265,9 @@ end
 
 function redis.log(level, ...)
   if select('#', ...) < 1 then failed('redis.log() requires two arguments or more.') end
-  if type(level) ~= 'number' then failed('First argument must be a number (log level).') end
-  if level < 0 or level > 3 then failed('Invalid log level.') end
+  level = whole_number(level)
+  if not level then failed('First argument must be a number (log level).') end
+  if not (level >= 0 and level <= 3) then failed('Invalid log level.') end
   local words = {}
   for n = 1, select('#', ...) do
     local word = select(n, ...)
@@ -257,7 +278,7 @@ end
 
 function redis.setresp(...)
   if select('#', ...) ~= 1 then failed('redis.setresp() requires one argument.') end
-  local version = ...
+  local version = whole_number(...)
   if version ~= 2 and version ~= 3 then failed('RESP version must be 2 or 3.') end
   set_protocol(version)
 end
@@ -272,7 +293,7 @@ end
 
 function redis.acl_check_cmd(...)
   if select('#', ...) == 0 then
-    failed('Please specify at least one argument for this redis.acl_check_cmd() call')
+    failed('Please specify at least one argument for this redis lib call')
   end
   local verdict = check_command(...)
   if type(verdict) == 'table' then error(verdict, 0) end
@@ -315,11 +336,11 @@ local function seen_pairs(t)
 end
 
 local globals = shared(real_globals, '_VERSION assert error gcinfo getmetatable ipairs'
-  .. ' next pcall rawequal rawget select tonumber tostring type unpack xpcall')
+  .. ' next rawequal rawget select tonumber tostring type unpack xpcall')
 globals.rawset, globals.setmetatable = guarded(rawset), guarded(setmetatable)
 globals.getfenv, globals.setfenv = get_environment, set_environment
 globals.load, globals.loadstring = load_pieces, load_text
-globals.collectgarbage, globals.pairs = collect, seen_pairs
+globals.collectgarbage, globals.pairs, globals.pcall = collect, seen_pairs, seen_pcall
 globals.string, globals.table = readonly(seen_string), readonly(seen_table)
 globals.math, globals.redis = readonly(seen_math), readonly(redis)
 globals.os = readonly({clock = os.clock})
@@ -362,8 +383,9 @@ local function handler(raised)
     level = level + 1
   until not info or (sub(info.source, 1, 9) ~= '=dscache/' and info.what ~= 'C' and info.what ~= 'tail')
   if type(raised) ~= 'table' then raised = {err = 'ERR ' .. tostring(raised)} end
-  if type(rawget(raised, 'err')) ~= 'string' then
-    raised = {err = 'ERR a script raised a table that is no error'}
+  local text = rawget(raised, 'err')
+  if type(text) ~= 'string' then
+    raised = {err = type(text) == 'number' and tostring(text) or 'ERR unknown error'}
   end
   if info and not hidden[raised] then
     rawset(raised, 'source', info.source)
@@ -407,24 +429,29 @@ local function flags_of(list)
   return flags
 end
 
+-- What C takes for a string.
+local function is_text(value)
+  return type(value) == 'string' or type(value) == 'number'
+end
+
 -- The arguments of register_function, passed on to ``register``: what is wrong with them, or nil.
 local function read_named(register, named)
   local name, callback, description, flags
   for key, value in next, named do
-    if type(key) ~= 'string' then
+    if not is_text(key) then
       return 'named argument key given to redis.register_function is not a string'
     end
-    key = key:lower()
+    key = tostring(key):lower()
     if key == 'function_name' then
-      if type(value) ~= 'string' and type(value) ~= 'number' then
+      if not is_text(value) then
         return 'function_name argument given to redis.register_function must be a string'
       end
       name = tostring(value)
     elseif key == 'description' then
-      if type(value) ~= 'string' then
+      if not is_text(value) then
         return 'description argument given to redis.register_function must be a string'
       end
-      description = value
+      description = tostring(value)
     elseif key == 'callback' then
       if type(value) ~= 'function' then
         return 'callback argument given to redis.register_function must be a function'
@@ -456,7 +483,7 @@ local function read_function(register, ...)
   if count < 1 or count > 2 then
     return 'wrong number of arguments to redis.register_function'
   elseif count == 2 then
-    if type(name) ~= 'string' and type(name) ~= 'number' then
+    if not is_text(name) then
       return 'first argument to redis.register_function must be a string'
     end
     if type(callback) ~= 'function' then
