@@ -306,7 +306,8 @@ class Redo:
         self._todo.append((_WRITE, int(self.sequence), body))
         self._frames.append((int(self.sequence), len(body)))
         self._frames_bytes += len(body)
-        if self.policy == ALWAYS or self._frames_bytes > self._most_unsynced:
+        # (Somebody may wait although it is not ALWAYS any more.)
+        if self.policy == ALWAYS or self._waiting or self._frames_bytes > self._most_unsynced:
             self._sync_wanted = True
 
     def _submit(self) -> None:
