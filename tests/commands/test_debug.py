@@ -172,6 +172,7 @@ def test_help_names_what_there_is(driver: Driver) -> None:
     names = {line.text.split(b" ")[0] for line in lines[1:] if not line.text.startswith(b" ")}
     assert names == {
         b"DIGEST-VALUE",
+        b"ERROR",
         b"HELP",
         b"OBJECT",
         b"RELOAD",
@@ -197,3 +198,8 @@ def test_digests_tell_values_apart_and_not_their_order(driver: Driver) -> None:
     assert len(set(digests)) == 6
     assert digests[-1] == b"0" * 40
     assert driver.run("DEBUG", "DIGEST-VALUE") == []
+
+
+def test_error_answers_its_text_as_an_error(driver: Driver) -> None:
+    """redis-py's tests of how a client takes them need it."""
+    assert driver.run("DEBUG", "ERROR", "LOADING in a\nmoment") == b"-LOADING in a\nmoment"

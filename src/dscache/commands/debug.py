@@ -42,6 +42,8 @@ _LONGEST_SLEEP_SECONDS: Final = 60.0
 _HELP: Final = [
     "DIGEST-VALUE [<key> ...]",
     "    A number for each value, the same for values that are equal.",
+    "ERROR <text>",
+    "    The text as an error, for tests of clients.",
     "OBJECT <key>",
     "    How the key's value is kept.",
     "RELOAD",
@@ -117,6 +119,10 @@ def _digest_of(value: object) -> bytes:
     return digest.hexdigest().encode()
 
 
+def _error(session: Session, args: list[bytes]) -> object:
+    raise CommandError(args[2])
+
+
 def _help(session: Session, args: list[bytes]) -> object:
     return help_reply("debug", _HELP)
 
@@ -182,6 +188,7 @@ def _nothing() -> object:
 #: Arity, as of commands, and handler.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, Callable[[Session, list[bytes]], object]]]] = {
     b"digest-value": (-2, _digest_values),
+    b"error": (3, _error),
     b"help": (2, _help),
     b"object": (3, _object),
     b"reload": (2, _reload),
