@@ -4,11 +4,15 @@
 #   PYTHON      the interpreter to build .venv from (python3; 3.11 or later)
 #   JOBS        how many test processes run at once (2)
 #   ARGS        more arguments for the program or for pytest: make test-compiled ARGS='-k expire'
+#   ROUNDS      how many crashes for each flush delay (50)
+#   SEED        which ones (drawn, and shown)
 #   DSCACHE_NO_COMPILE=1   install the interpreted package instead
 
 PYTHON ?= python3
 JOBS ?= 2
 ARGS ?=
+ROUNDS ?= 50
+SEED ?= $(shell date +%s)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve build test check test-compiled test-interpreted differential bench bench-quick \
+.PHONY: help serve build test check test-compiled test-interpreted differential crash bench bench-quick \
 	docs-reference dist clean FORCE
 
 help: ## List the targets
@@ -49,6 +53,11 @@ test-interpreted: $(VENV)/.requirements ## The tests that are not slow, on the s
 differential: build ## Compare at length with a real valkey-server, command by command
 	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long \
 		$(BIN)/python -m pytest -m differential $(ARGS)
+
+# A round takes about two seconds, and there are three flush delays.
+crash: build ## Kill servers at length and compare what is left: ROUNDS=100 SEED=7
+	DSCACHE_EXPECT_COMPILED=1 DSCACHE_CRASH_ROUNDS=$(ROUNDS) DSCACHE_CRASH_SEED=$(SEED) \
+		$(BIN)/python -m pytest tests/crashes --log-cli-level INFO $(ARGS)
 
 bench: build ## The benchmarks, in full
 	$(BIN)/python -m bench $(ARGS)

@@ -1,4 +1,4 @@
-"""What every test has: hypothesis's profiles, and a header that says what is being tested.
+"""What every test has: hypothesis's profiles, a header that says what is being tested, and servers.
 
 ``ci`` (the default) runs the same examples every time, so that a change is judged by itself and not by
 luck. ``HYPOTHESIS_PROFILE=long`` looks for new failures: many examples, from a seed that is drawn
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import dscache
+from serving import ServerProcess, StartServer, stop_all
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("long", max_examples=5000, deadline=None, print_blob=True)
@@ -36,3 +39,21 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"dscache: {how}, from {os.path.dirname(dscache.__file__)}",
         f"hypothesis: profile {PROFILE}, --hypothesis-seed={seed}",
     ]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """``start_server(directive=value, ...)`` starts a server of the test's own.
+
+    What still runs at the end of the test is stopped, and must end well.
+    """
+    servers: list[ServerProcess] = []
+
+    def start(name: str = "", **directives: str | int) -> ServerProcess:
+        server = ServerProcess(tmp_path / (name or f"server{len(servers)}"), **directives)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    stop_all(servers)

@@ -220,3 +220,18 @@ class ServerProcess:
 
 #: What the fixture ``start_server`` is: directives in, a running server out.
 StartServer = Callable[..., ServerProcess]
+
+
+def stop_all(servers: list[ServerProcess]) -> None:
+    """Stop those that run; fail if one of them does not end well."""
+    failed: list[str] = []
+    for server in servers:
+        if not server.is_running:
+            continue
+        try:
+            server.stop()
+        except Exception as error:
+            failed.append(str(error))
+            if server.is_running:
+                server.kill()
+    assert not failed, "\n".join(failed)

@@ -217,6 +217,7 @@ def test_help_names_what_there_is(driver: Driver) -> None:
     assert names == {
         b"DIGEST",
         b"DIGEST-VALUE",
+        b"ERROR",
         b"HELP",
         b"OBJECT",
         b"PROTOCOL",
@@ -310,3 +311,8 @@ def test_a_digest_reads_many_keys_and_not_into_memory(driver: Driver) -> None:
     assert digest(driver) == before
     driver.run("SET", "key:999", "998")
     assert digest(driver) != before
+
+
+def test_error_answers_its_text_as_an_error(driver: Driver) -> None:
+    """redis-py's tests of how a client takes them need it."""
+    assert driver.run("DEBUG", "ERROR", "LOADING in a\nmoment") == b"-LOADING in a\nmoment"

@@ -273,6 +273,19 @@ def test_hscan_goes_through_all_fields(client: Client, count: int) -> None:
     assert set(matching[::2]) == {name for name in expected if name.endswith(b"1")}
 
 
+def test_hscan_goes_by_its_count_where_redis_keeps_a_hash_table(client: Client) -> None:
+    """All came at once: BullMQ, which reads the children of a job in pages, took each page for the last."""
+    expected = filled(client, 72)
+    reply = client("HSCAN", "h", 0, "COUNT", 50)
+    assert isinstance(reply, list)
+    assert (reply[0], len(reply[1])) == (b"0", 2 * 72)
+    client("HSET", "h", "f0", "v" * 65)
+    reply = client("HSCAN", "h", 0, "COUNT", 50)
+    assert isinstance(reply, list)
+    assert (reply[0] != b"0", len(reply[1])) == (True, 2 * 50)
+    assert sorted(scan_all(client, "NOVALUES", "COUNT", 7)) == sorted(expected)
+
+
 def test_hscan_reads_cursors_and_options_as_redis_does(client: Client) -> None:
     filled(client, 2)
     assert client("HSCAN", "none", 0, "WRONG", "OPTIONS") == [b"0", []]

@@ -202,6 +202,15 @@ def test_sscan_goes_by_its_count(client: Client) -> None:
     assert reply[0] != b"0"
 
 
+def test_sscan_of_few_members_goes_by_its_count_if_one_of_them_is_long(client: Client) -> None:
+    members = [*numbered(0, 20), b"m" * 65]
+    client("SADD", "s", *members)
+    reply = client("SSCAN", "s", "0", "COUNT", "5")
+    assert isinstance(reply, list)
+    assert len(reply[1]) == 5
+    assert sorted(scan_all(client, "s", "COUNT", "5")) == sorted(members)
+
+
 def test_sscan_refuses(client: Client) -> None:
     client("SADD", "s", "a")
     client("SET", "text", "x")

@@ -295,6 +295,17 @@ def test_zscan_of_a_small_sorted_set_is_one_page_in_order(client: Client) -> Non
     assert client("ZSCAN", "z", 0, "NOVALUES") == error
 
 
+def test_zscan_of_few_members_goes_by_its_count_if_one_of_them_is_long(client: Client) -> None:
+    client("ZADD", "z", *[word for n in range(20) for word in (n, f"m{n}")], 20, "m" * 65)
+    first = client("ZSCAN", "z", 0, "COUNT", 15)
+    assert isinstance(first, list)
+    assert len(first[1]) == 30
+    second = client("ZSCAN", "z", first[0], "COUNT", 15)
+    assert isinstance(second, list)
+    assert second[0] == b"0"
+    assert len(set(first[1][::2] + second[1][::2])) == 21
+
+
 def test_zscan_goes_through_a_large_sorted_set() -> None:
     client = Client(MEMORY)
     for n in range(1000):

@@ -79,7 +79,7 @@ _reads = st.one_of(
     ),
     _words("SRANDMEMBER", _key, _drawn),
     _join(
-        _words("SSCAN", _key, st.sampled_from([0, 0, "x", -1])),
+        _words("SSCAN", _key, st.sampled_from([0, 0, "x", -1]), "COUNT", 1000),
         # So high that either server answers all at once.
         _words("COUNT", 5000),
         st.one_of(

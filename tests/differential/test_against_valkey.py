@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from differential.acl_sequences import USERS
+from differential.data_sets import first_difference, short
 from differential.differences import same_reply
 from differential.script_sequences import DUMPED
 from differential.sequences import (
@@ -31,7 +32,7 @@ from differential.sequences import (
     Command,
     sequences_of,
 )
-from raw_client import RawClient, Word, requests
+from raw_client import RawClient, requests
 from serving import ServerProcess
 
 pytestmark = pytest.mark.differential
@@ -55,14 +56,6 @@ _AFRESH: Final[list[Command]] = [
     ("FUNCTION", "FLUSH"),
 ]
 
-#: How the whole value of a key is read.
-_WHOLE: dict[bytes, Command] = {
-    b"string": ("GET", "KEY"),
-    b"list": ("LRANGE", "KEY", 0, -1),
-    b"zset": ("ZRANGE", "KEY", 0, -1, "WITHSCORES"),
-    b"stream": ("XRANGE", "KEY", "-", "+"),
-}
-
 
 def _with_dump(commands: list[Command], control: RawClient) -> list[Command]:
     """``commands`` with the libraries of functions that their server has now, where they ask for them."""
@@ -83,11 +76,6 @@ def _replies(client: RawClient, commands: list[Command]) -> list[object]:
     except (EOFError, ConnectionError):
         replies += [HUNG_UP] * (len(commands) - len(replies))
     return replies
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 600 else f"{text[:400]} ... {text[-100:]}"
 
 
 class Pair:
@@ -148,7 +136,7 @@ class Pair:
             assert len(ours) == len(theirs) == len(queued)
             pairs = list(zip(queued, ours, theirs, strict=True))
         return "".join(
-            f"\n{_short(command)}\n  dscache: {_short(our)}\n  the peer: {_short(their)}"
+            f"\n{short(command)}\n  dscache: {short(our)}\n  the peer: {short(their)}"
             for command, our, their in pairs
             if not same_reply(command, our, their)
         )
@@ -166,64 +154,7 @@ class Pair:
 
     def compare_data_sets(self) -> None:
         """Compare everything: keys, values, types, expiry, and how many there are of each."""
-        dumps = [list(_dump(client)) for client in self.control]
-        for our, their in zip(*dumps, strict=True):
-            assert _same_fact(our, their), f"dscache: {_short(our)}\nthe peer: {_short(their)}"
-
-
-def _dump(client: RawClient) -> Iterator[tuple[Word, ...]]:
-    for database in range(DATABASES):
-        client.call("SELECT", database)
-        size = client.call("DBSIZE")
-        assert isinstance(size, int)
-        yield database, "DBSIZE", size
-        keys = client.call("KEYS", "*")
-        assert isinstance(keys, list)
-        yield database, "number of keys", len(keys)
-        for key in sorted(keys):
-            kind, due_ms = client.pipeline([("TYPE", key), ("PEXPIRETIME", key)])
-            assert isinstance(kind, bytes)
-            assert isinstance(due_ms, int)
-            yield database, key, "type", kind
-            yield database, key, "value", repr(_content(client, kind, key))
-            if kind == b"hash":
-                yield from _field_expiry(client, database, key)
-            yield database, key, "expiry", due_ms
-        info = client.call("INFO", "keyspace")
-        assert isinstance(info, bytes)
-        for line in info.splitlines():
-            if line.startswith(b"db%d:" % database):
-                yield database, "INFO", b",".join(line.split(b",")[:2])
-
-
-def _content(client: RawClient, kind: bytes, key: bytes) -> object:
-    """The whole value of a key; what has no order is sorted."""
-    if kind == b"set":
-        members = client.call("SMEMBERS", key)
-        assert isinstance(members, list)
-        return sorted(members)
-    if kind == b"hash":
-        names = client.call("HKEYS", key)
-        assert isinstance(names, list)
-        fields = sorted(names)
-        return client.pipeline([("HMGET", key, *fields), ("HLEN", key)])
-    return client.call(*(key if word == "KEY" else word for word in _WHOLE[kind]))
-
-
-def _field_expiry(client: RawClient, database: int, key: bytes) -> Iterator[tuple[Word, ...]]:
-    names = client.call("HKEYS", key)
-    assert isinstance(names, list)
-    fields = sorted(names)
-    due = client.call("HPEXPIRETIME", key, "FIELDS", len(fields), *fields)
-    assert isinstance(due, list)
-    for field, due_ms in zip(fields, due, strict=True):
-        yield database, key, field, "expiry", due_ms
-
-
-def _same_fact(ours: tuple[Word, ...], theirs: tuple[Word, ...]) -> bool:
-    if "expiry" in ours:
-        return ours[:-1] == theirs[:-1] and same_reply(("PEXPIRETIME",), ours[-1], theirs[-1])
-    return ours == theirs
+        assert first_difference(self.control[0], self.control[1], DATABASES) == ""
 
 
 @pytest.fixture(scope="module")

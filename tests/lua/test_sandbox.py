@@ -182,6 +182,19 @@ def test_a_string_that_grows_without_end_is_an_error_and_the_next_script_runs(
     assert run(sandbox, "return 1") == 1
 
 
+def test_what_a_script_was_given_is_gone_when_it_has_run(sandbox: Sandbox) -> None:
+    """Its globals stayed, KEYS and ARGV with them: BullMQ had filled the memory for scripts in minutes,
+    and each further script began with a collection in vain."""
+    function = sandbox.compile(b"return #ARGV", b"@user_script")
+    argument = b"x" * 10_000
+    sandbox._collect_to(0)
+    before = sandbox.memory_bytes
+    for n in range(1000):
+        assert sandbox.run_script(function, [b"key"], [argument + b"%d" % n]) == 1
+    sandbox._collect_to(0)
+    assert sandbox.memory_bytes - before < 100_000
+
+
 def test_a_reply_that_is_too_large_is_an_error(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,7 @@ def test_a_small_sorted_set_is_scanned_at_once_in_order() -> None:
     zset = ZSet()
     for n in range(100):
         zset.add(b"%d" % n, float(-n))
-    assert zset.scan(0, 10) == (0, [b"%d" % n for n in reversed(range(100))])
+    assert zset.scan(0, 10, True) == (0, [b"%d" % n for n in reversed(range(100))])
 
 
 def test_a_large_sorted_set_is_scanned_in_pieces() -> None:
@@ -220,11 +220,11 @@ def test_a_large_sorted_set_is_scanned_in_pieces() -> None:
     for n in range(5000):
         zset.add(b"%d" % n, float(n))
     seen: list[bytes] = []
-    cursor, found = zset.scan(0, 10)
+    cursor, found = zset.scan(0, 10, False)
     while cursor:
         assert len(found) < 20
         seen += found
-        cursor, found = zset.scan(cursor, 10)
+        cursor, found = zset.scan(cursor, 10, False)
     assert sorted(seen + found) == sorted(zset.members())
 
 

@@ -56,6 +56,8 @@ _HELP: Final = [
     "    A number for the whole data set, the same for data sets that are equal.",
     "DIGEST-VALUE [<key> ...]",
     "    A number for each value, the same for values that are equal.",
+    "ERROR <text>",
+    "    The text as an error, for tests of clients.",
     "OBJECT <key>",
     "    How the key's value is kept.",
     "PROTOCOL <string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false>",
@@ -160,6 +162,10 @@ def _is_on(text: bytes) -> bool:
     return text == b"1"
 
 
+def _error(session: Session, args: list[bytes]) -> object:
+    raise CommandError(args[2])
+
+
 def _help(session: Session, args: list[bytes]) -> object:
     return help_reply("debug", _HELP)
 
@@ -236,6 +242,7 @@ def _nothing() -> object:
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, Callable[[Session, list[bytes]], object]]]] = {
     b"digest": (2, _digest),
     b"digest-value": (-2, _digest_values),
+    b"error": (3, _error),
     b"help": (2, _help),
     b"object": (3, _object),
     b"protocol": (3, _protocol),

@@ -289,7 +289,8 @@ def hscan(session: Session, args: list[bytes]) -> object:
     if fields is None:
         return [b"0", []]
     options = ElementOptions(args, knows_novalues=True)
-    following, names = fields.scan(cursor, options.count)
+    is_packed = fields.encoding(session.engine.config) != b"hashtable"
+    following, names = fields.scan(cursor, options.count, is_packed)
     found: list[object] = []
     for name in names:
         if options.matches(name):

@@ -233,11 +233,13 @@ def sscan(session: Session, args: list[bytes]) -> object:
         return [b"0", []]
     options = ElementOptions(args)
     config = session.engine.config
-    if value.encoding(config) == b"intset":
+    encoding = value.encoding(config)
+    if encoding == b"intset":
         cursor = 0
         members = value.listed(config)
     else:
-        cursor, members = value.scan(cursor, min(options.count, _MAX_COUNT))
+        is_packed = encoding != b"hashtable"
+        cursor, members = value.scan(cursor, min(options.count, _MAX_COUNT), is_packed)
     matches = options.matches
     return [b"%d" % cursor, [member for member in members if matches(member)]]
 

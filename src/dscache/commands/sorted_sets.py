@@ -494,14 +494,14 @@ def zscan(session: Session, args: list[bytes]) -> object:
     if zset is None:
         return [b"0", []]
     options = ElementOptions(args)
-    following, members = zset.scan(cursor, options.count)
-    # Redis prints scores in another way once it keeps a skiplist.
-    is_long = zset.encoding(session.engine.config) == b"skiplist"
+    is_packed = zset.encoding(session.engine.config) != b"skiplist"
+    following, members = zset.scan(cursor, options.count, is_packed)
     found: list[object] = []
     for member in members:
         if options.matches(member):
             score = zset.score(member)
             assert score is not None
             found.append(member)
-            found.append(b"%.17g" % score if is_long else format_double(score))
+            # Redis prints scores in another way once it keeps a skiplist.
+            found.append(format_double(score) if is_packed else b"%.17g" % score)
     return [b"%d" % following, found]

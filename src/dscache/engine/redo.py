@@ -153,8 +153,8 @@ class Redo:
         self._want_turn_at = want_turn_at
         self._writer: LogWriter | None = None
         #: Changes are noted.
-        self.is_on = False
-        self.policy = EVERY_SECOND
+        self.is_on: bool = False
+        self.policy: str = EVERY_SECOND
         #: Commands that were noted.
         self.noted: i64 = 0
         # The frame that is being gathered: its pieces, and what the next command need not repeat.
@@ -183,12 +183,12 @@ class Redo:
         # Who waits for a frame to be synced: (frame, what to call), in order of the frames.
         self._waiting: Final[deque[tuple[int, Callable[[], None]]]] = deque()
         #: As the flusher's: since when tries have failed, when the next one comes, and why.
-        self.failing_since = 0.0
+        self.failing_since: float = 0.0
         self._retry_at = 0.0
         self._retry_seconds = _FIRST_RETRY_SECONDS
-        self.last_error = ""
+        self.last_error: str = ""
         self._trouble: Final = TroubleLog("the redo log")
-        self.last_sync_seconds = 0.0
+        self.last_sync_seconds: float = 0.0
         #: Syncs that were due while the one before was still under way.
         self.delayed_syncs: int = 0
 

@@ -35,7 +35,9 @@ local READONLY = 'Attempt to modify a readonly table'
 
 -- Read-only tables
 
-local hidden = setmetatable({}, {__mode = 'k'})
+-- What is shown holds its content, by its metatable. This may hold neither: an environment is part of its
+-- own content (_G), and what a weak table's value leads to is not collected.
+local hidden = setmetatable({}, {__mode = 'kv'})
 
 -- Lua 5.1 does not collect when memory runs out: see to it that there is less to collect.
 collectgarbage('setpause', 120)

@@ -215,22 +215,27 @@ class Table(Value):
             found.extend(page)
         return found
 
-    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+    def scan(self, cursor: int, count: int, is_packed: bool) -> tuple[int, list[bytes]]:
         """The next cursor (0 at the end) and about ``count`` members from ``cursor`` on.
 
         Members that are there from the first call to the last are returned, whatever else changes
-        meanwhile. A small table is returned at once. O(count + PAGE_MOST log PAGE_MOST).
+        meanwhile. A small table is returned at once if it ``is_packed``: if Redis would keep it so
+        (a listpack), and do the same. O(count + PAGE_MOST log PAGE_MOST).
         """
-        if self._depth == 0:
+        if is_packed and self._depth == 0:
             return 0, list(self._small)
         if cursor >= CURSOR_END:
             return 0, []
         found: list[bytes] = []
         at: i64 = cursor
         while True:
-            slot: i64 = at >> (_HASH_BITS - self._depth)
-            page = self._directory[slot]
-            hashed = sorted([(hash_of(member), member) for member in page.members])
+            members = self._small
+            span_bits: i64 = _HASH_BITS
+            if self._depth > 0:
+                page = self._directory[at >> (_HASH_BITS - self._depth)]
+                members = page.members
+                span_bits -= page.depth
+            hashed = sorted([(hash_of(member), member) for member in members])
             for number, member in hashed:
                 if number < at:
                     continue
@@ -239,7 +244,6 @@ class Table(Value):
                     return number, found
                 found.append(member)
                 at = number
-            span_bits = _HASH_BITS - page.depth
             at = ((at >> span_bits) + 1) << span_bits
             if at >= CURSOR_END:
                 return 0, found

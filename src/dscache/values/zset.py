@@ -170,11 +170,11 @@ class ZSet(Table):
         self._order.take(old, member)
         return True
 
-    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+    def scan(self, cursor: int, count: int, is_packed: bool) -> tuple[int, list[bytes]]:
         """As of every table; one that is returned at once is so in order."""
-        if self._depth == 0:
+        if is_packed and self._depth == 0:
             return 0, self.members_between(0, self._count)
-        return super().scan(cursor, count)
+        return super().scan(cursor, count, is_packed)
 
     # Places and ranges
 
