@@ -4,7 +4,7 @@
 #   PYTHON      the interpreter to build .venv from (python3; 3.11 or later)
 #   JOBS        how many test processes run at once (2)
 #   ARGS        more arguments for the program or for pytest: make test-compiled ARGS='-k expire'
-#   ROUNDS      how many crashes for each flush delay (50)
+#   ROUNDS      how many crashes for each durability mode (50)
 #   SEED        which ones (drawn, and shown)
 #   DSCACHE_NO_COMPILE=1   install the interpreted package instead
 
@@ -54,7 +54,7 @@ differential: build ## Compare at length with a real valkey-server, command by c
 	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long \
 		$(BIN)/python -m pytest -m differential $(ARGS)
 
-# A round takes about two seconds, and there are three flush delays.
+# A round takes about two seconds, and there are six modes.
 crash: build ## Kill servers at length and compare what is left: ROUNDS=100 SEED=7
 	DSCACHE_EXPECT_COMPILED=1 DSCACHE_CRASH_ROUNDS=$(ROUNDS) DSCACHE_CRASH_SEED=$(SEED) \
 		$(BIN)/python -m pytest tests/crashes --log-cli-level INFO $(ARGS)
