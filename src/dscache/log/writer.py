@@ -94,7 +94,8 @@ class LogWriter:
         self._is_torn = True
         rest = memoryview(data)
         while rest:
-            rest = rest[self._files.append(self._file, rest) :]
+            written = self._files.append(self._file, rest)
+            rest = rest[written:]
         self._is_torn = False
         self._size += len(data)
         self._last_sequence = sequence
