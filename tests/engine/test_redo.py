@@ -122,9 +122,9 @@ def test_each_frame_says_database_and_time(logged: Logged) -> None:
     selected = b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
     logged.settle()
     first, second = [frame.body for frame in Contents(logged.log, 0).frames()]
-    assert first.startswith(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + now + b"*3\r\n$3\r\nSET")
+    assert first.startswith(now + b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET")
     assert selected + b"*3\r\n$3\r\nSET\r\n$1\r\nb" in first
-    assert second == selected + now + b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n3\r\n"
+    assert second == now + selected + b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n3\r\n"
 
 
 def test_a_transaction_and_a_script_are_noted_as_what_they_changed(logged: Logged) -> None:
@@ -145,7 +145,9 @@ def test_a_transaction_and_a_script_are_noted_as_what_they_changed(logged: Logge
         [b"SET", b"b", b"x"],
         [b"DEL", b"a"],
         [b"EXEC"],
+        [b"MULTI"],
         [b"SET", b"c", b"1"],
+        [b"EXEC"],
     ]
 
 

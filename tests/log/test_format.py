@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.strings import BytesWriter
 
 from dscache.log.format import (
     HEADER_BYTES,
@@ -25,11 +26,12 @@ SEGMENT = 7
     st.integers(0),
 )
 def test_commands_and_times_are_an_append_only_file(commands: list[list[bytes]], now: int) -> None:
-    pieces = [time_line(now)]
+    writer = BytesWriter()
+    writer.write(time_line(now))
     for args in commands:
-        add_command(pieces, args)
+        add_command(writer, args)
     parser = RequestParser(1 << 40)
-    parser.feed(b"".join(pieces))
+    parser.feed(writer.getvalue())
     first = parser.next_request()
     assert first is not None
     assert time_of(first[0]) == now

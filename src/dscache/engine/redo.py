@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgpack
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from dscache.cache.flusher import LOG_KEY
@@ -157,15 +158,13 @@ class Redo:
         self.policy: str = EVERY_SECOND
         #: Commands that were noted.
         self.noted: i64 = 0
-        # The frame that is being gathered: its pieces, and what the next command need not repeat.
-        self._pieces: list[bytes] = []
-        self._pending_bytes: i64 = 0
+        # The frame that is being gathered, and what the next command need not repeat.
+        self._frame = BytesWriter()
         self._database: i64 = -1
         self._now_ms: i64 = 0
-        # The transaction or script that is being noted: how deep, where it begins, commands in it.
+        # The transaction or script that is being noted: how deep, and whether it has changed anything.
         self._depth: i64 = 0
-        self._group_start: i64 = 0
-        self._group_noted: i64 = 0
+        self._group_noted = False
         self._instead: list[list[bytes]] = []
         #: The last frame that was handed over, written, and synced.
         self.sequence: i64 = 0
@@ -223,26 +222,26 @@ class Redo:
     def note(self, args: list[bytes], database: int) -> None:
         """The command ``args`` has changed something in ``database``. O(arguments)."""
         self.noted += 1
-        pieces = self._pieces
-        if not pieces and self._depth == 0:
+        frame = self._frame
+        if len(frame) == 0:
             self._begin_frame()
-        if self._depth > 0:
-            self._group_noted += 1
-        core = self._core
+        if self._depth > 0 and not self._group_noted:
+            self._group_noted = True
+            frame.write(_MULTI)
+        now_ms: i64 = self._core.now_ms
+        if self._now_ms != now_ms:
+            self._now_ms = now_ms
+            frame.write(time_line(int(now_ms)))
         if self._database != database:
             self._database = database
-            self._pending_bytes += add_command(pieces, [_SELECT, b"%d" % database])
-        if self._now_ms != core.now_ms:
-            self._now_ms = core.now_ms
-            pieces.append(time_line(int(core.now_ms)))
+            add_command(frame, [_SELECT, b"%d" % database])
         if self._instead:
             for command in self._instead:
-                self._pending_bytes += add_command(pieces, command)
-            self._group_noted += len(self._instead) - 1
+                add_command(frame, command)
             self._instead = []
         else:
-            self._pending_bytes += add_command(pieces, args)
-        if self._pending_bytes > _FRAME_BYTES and self._due != 0.0:
+            add_command(frame, args)
+        if len(frame) > _FRAME_BYTES and self._due != 0.0:
             self._due = 0.0
             self._want_turn()
 
@@ -253,19 +252,14 @@ class Redo:
 
     def begin_group(self) -> None:
         """What is noted until ``end_group`` is atomic. Groups may be nested."""
-        if self._depth == 0:
-            if not self._pieces:
-                self._begin_frame()
-            self._group_start = len(self._pieces)
-            self._group_noted = 0
         self._depth += 1
 
     def end_group(self) -> None:
         """See ``begin_group``."""
         self._depth -= 1
-        if self._depth == 0 and self._group_noted > 1:
-            self._pieces.insert(self._group_start, _MULTI)
-            self._pieces.append(_EXEC)
+        if self._depth == 0 and self._group_noted:
+            self._group_noted = False
+            self._frame.write(_EXEC)
 
     def _begin_frame(self) -> None:
         if self.policy == ALWAYS:
@@ -278,13 +272,13 @@ class Redo:
     @property
     def position(self) -> int:
         """The frame that everything noted so far is in, or will be in."""
-        return int(self.sequence) + 1 if self._pieces else int(self.sequence)
+        return int(self.sequence) + (1 if len(self._frame) > 0 else 0)
 
     # Handing over
 
     def turn(self) -> None:
         """Hand over what is due. Between two commands."""
-        if self._pieces:
+        if len(self._frame) > 0:
             left = self._due - time.perf_counter()
             if left <= 0.0:
                 self._hand_over()
@@ -294,11 +288,10 @@ class Redo:
 
     def _hand_over(self) -> None:
         assert self._depth == 0, "half a transaction is no frame"
-        if not self._pieces:
+        if len(self._frame) == 0:
             return
-        body = b"".join(self._pieces)
-        self._pieces = []
-        self._pending_bytes = 0
+        body = self._frame.getvalue()
+        self._frame = BytesWriter()
         self._database = -1
         self._now_ms = 0
         assert len(body) <= MOST_BODY_BYTES, "one transaction changes more than the log can hold"
@@ -401,12 +394,12 @@ class Redo:
     @property
     def unsynced_bytes(self) -> int:
         """What the log keeps in memory because it is not known to be on disk."""
-        return int(self._pending_bytes + self._frames_bytes)
+        return len(self._frame) + int(self._frames_bytes)
 
     @property
     def is_full(self) -> bool:
         """Whether writers have to wait for the log."""
-        return self._pending_bytes + self._frames_bytes > 2 * self._most_unsynced
+        return len(self._frame) + self._frames_bytes > 2 * self._most_unsynced
 
     @property
     def is_idle(self) -> bool:

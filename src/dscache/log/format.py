@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 from xxhash import xxh3_64_intdigest
 
@@ -39,23 +40,22 @@ _OFFSET_BITS: Final = 40
 _SEED_MASK: Final = (1 << 64) - 1
 
 # Heads of arrays and of strings of usual lengths, ready made. That of a string begins with the end of what
-# stands before it: two pieces an argument.
-_ARRAYS: Final = [b"*%d" % count for count in range(32)]
-_STRINGS: Final = [b"\r\n$%d\r\n" % length for length in range(1024)]
+# stands before it.
+_PREPARED: Final = 1024
+_ARRAYS: Final = [b"*%d" % count for count in range(_PREPARED)]
+_STRINGS: Final = [b"\r\n$%d\r\n" % length for length in range(_PREPARED)]
 
 
-def add_command(pieces: list[bytes], args: list[bytes]) -> i64:
-    """Append the request ``args`` to ``pieces``; how many bytes it has, about. O(arguments)."""
+def add_command(writer: BytesWriter, args: list[bytes]) -> None:
+    """Append the request ``args``. O(arguments)."""
     count: i64 = len(args)
-    pieces.append(_ARRAYS[count] if count < 32 else b"*%d" % count)
-    size: i64 = 8
+    writer.write(_ARRAYS[count] if count < _PREPARED else b"*%d" % count)
     for arg in args:
         length: i64 = len(arg)
-        pieces.append(_STRINGS[length] if length < 1024 else b"\r\n$%d\r\n" % length)
-        pieces.append(arg)
-        size += length + 8
-    pieces.append(b"\r\n")
-    return size
+        writer.write(_STRINGS[length] if length < _PREPARED else b"\r\n$%d\r\n" % length)
+        writer.write(arg)
+    writer.append(13)
+    writer.append(10)
 
 
 def time_line(now_ms: int) -> bytes:
