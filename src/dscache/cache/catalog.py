@@ -49,7 +49,7 @@ class Catalog:
     def __init__(self, store: Store, residency: Residency, databases: int) -> None:
         self._residency = residency
         self._store = store
-        stored = _read_catalog(store)
+        stored = read_catalog(store)
         self._next_generation = 1 + max((line[0] for line in stored.values()), default=0)
         #: Lines of databases that are configured away; kept as they are.
         self._beyond: list[tuple[int, Space]] = []
@@ -98,15 +98,21 @@ class Catalog:
 
 def encode_catalog(tally: list[SpaceTally]) -> bytes:
     """The catalog's record."""
-    lines = [
-        [line.database, line.space.generation, line.keys, line.expires, line.subexpires]
-        for line in tally
-    ]
+    return encode_lines(
+        [
+            [line.database, line.space.generation, line.keys, line.expires, line.subexpires]
+            for line in tally
+        ]
+    )
+
+
+def encode_lines(lines: list[list[int]]) -> bytes:
+    """The record that says these lines: a database's number, then the numbers of a ``Line``."""
     encoded: bytes = msgpack.packb(lines)
     return encoded
 
 
-def _read_catalog(store: Store) -> dict[int, Line]:
+def read_catalog(store: Store) -> dict[int, Line]:
     """{database: line} as the store has it."""
     record = store.read_many(META, [CATALOG_KEY])[0]
     if record is None:

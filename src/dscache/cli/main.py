@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import dscache
+from dscache.cli.check import check
 from dscache.cli.config import config
 from dscache.cli.serve import serve
 
@@ -16,4 +17,5 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(check)
 main.add_command(config)

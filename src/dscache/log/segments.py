@@ -22,7 +22,9 @@ from dscache.log.format import HEADER_BYTES, Frame, next_mark, read_frame
 
 _SUFFIX: Final = ".aof"
 
-_REMEDY: Final = "restore the directory from a backup"
+_REMEDY: Final = (
+    "restore the directory from a backup, or give up what follows with: dscache check --repair"
+)
 
 
 def segment_path(directory: Path, number: int) -> Path:
@@ -115,6 +117,31 @@ class Contents:
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size - self.torn_bytes)
             os.fsync(file.fileno())
+
+
+def cut_at_damage(directory: Path, sequence: int) -> tuple[int, int]:
+    """Make a damaged log whole again by ending it before the damage: (frames beyond ``sequence`` that are
+    left, bytes that are lost). Raises OSError."""
+    last = sequence
+    lost_bytes = 0
+    is_over = False
+    for number in segment_numbers(directory):
+        path = segment_path(directory, number)
+        data = path.read_bytes()
+        offset = 0
+        while not is_over and (frame := read_frame(data, number, offset)) is not None:
+            is_over = frame.sequence > last + 1
+            if not is_over:
+                last = max(last, frame.sequence)
+                offset += HEADER_BYTES + len(frame.body)
+        lost_bytes += len(data) - offset
+        if is_over and offset == 0:
+            path.unlink()
+            continue
+        with path.open("r+b") as file:
+            file.truncate(offset)
+            os.fsync(file.fileno())
+    return last - sequence, lost_bytes
 
 
 def _was_synced(data: bytes, number: int, broken: int) -> bool:
