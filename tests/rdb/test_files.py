@@ -118,6 +118,7 @@ def test_a_file_without_keys_is_a_file() -> None:
     assert _comparable(_read(_written([]))) == [LIBRARY]
 
 
+@pytest.mark.slow
 def test_a_file_takes_the_memory_of_a_few_pieces_however_long_it_is() -> None:
     long = b"\0\1k\x50\0" + bytes(4096)
     content = b"REDIS0011" + 400 * long + b"\xff" + bytes(8)
