@@ -25,10 +25,18 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def peer_binary() -> Path:
+    """A valkey-server, or the server that DSCACHE_PEER names."""
+    return _valkey_binary()
+
+
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+def theirs(
+    peer_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, int]]:
     """The address of a valkey-server, or of the server that DSCACHE_PEER names."""
-    binary = _valkey_binary()
+    binary = peer_binary
     directory = tmp_path_factory.mktemp("theirs")
     port = free_port()
     words = [str(binary), "--port", str(port), "--save", "", "--dir", str(directory)]
