@@ -31,6 +31,10 @@ SOURCE = Path("src/dscache")
 COMPILED_ROOMS = ("wire", "values", "cache", "engine", "commands", "log", "rdb")
 COMPILED_MODULES = (
     "clock.py",
+    "moving/aof.py",
+    "moving/exporting.py",
+    "moving/importing.py",
+    "moving/json_lines.py",
     "store/batch.py",
     "store/layout.py",
     "store/record.py",
@@ -41,6 +45,7 @@ COMPILED_MODULES = (
 #   compiled classes can be neither patched nor freely subclassed.
 # - the rest of store: it waits for the disk, in I/O threads, and subclasses the engine's classes.
 # - the rest of server: asyncio callbacks, once a connection or once a second; coroutines gain nothing.
+# - moving/output: an interface, as store/base is.
 # - lua: a script runs in Lua, and what it calls all the time is written in Lua too.
 # - cli: it runs once, and click's decorators want ordinary functions.
 # - each __init__.py: re-exports only, and a package must stay a folder that Python can look into.

@@ -21,7 +21,7 @@ def running_valkey(directory: Path) -> Iterator[tuple[str, int]]:
 
     It keeps nothing on disk. Skips the test if there is none for this machine.
     """
-    binary = _binary()
+    binary = valkey_binary()
     port = free_port()
     words = [str(binary), "--port", str(port), "--save", "", "--dir", str(directory)]
     # Valkey's default is another one than Redis's, and ours.
@@ -38,7 +38,8 @@ def running_valkey(directory: Path) -> Iterator[tuple[str, int]]:
         process.wait(DEADLINE_SECONDS)
 
 
-def _binary() -> Path:
+def valkey_binary() -> Path:
+    """The program. Skips the test if there is none for this machine."""
     chosen = os.environ.get("DSCACHE_PEER")
     if chosen:
         return Path(chosen)

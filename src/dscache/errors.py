@@ -81,3 +81,8 @@ class LogDamagedError(DscacheError):
 
 class RdbError(DscacheError):
     """Bytes are not a value as Redis serialises it; the text says what is wrong with them."""
+
+
+class EmptyValueError(RdbError):
+    """A container without elements. Old versions of Redis have written such keys; in files, today's
+    skip them."""

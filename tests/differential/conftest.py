@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from serving import ServerProcess
-from valkey_server import running_valkey
+from valkey_server import running_valkey, valkey_binary
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,12 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def peer_binary() -> Path:
+    """A valkey-server, or the server that DSCACHE_PEER names."""
+    return valkey_binary()
 
 
 @pytest.fixture(scope="module")

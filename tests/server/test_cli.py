@@ -29,7 +29,7 @@ def _dscache(*words: str) -> tuple[int, str, str]:
 def test_help_names_the_subcommands() -> None:
     code, said, errors = _dscache("--help")
     assert (code, errors) == (0, "")
-    for subcommand in ("serve", "config"):
+    for subcommand in ("serve", "config", "import", "export"):
         assert f"\n  {subcommand} " in said
     assert _dscache("-h") == (code, said, errors)
 

@@ -229,19 +229,20 @@ def read_loads(store: Store, batch: list[Load]) -> None:
         records = store.read_many(DATA, [load.stored_key for load in batch])
         apart: list[Load] = []
         for load, record in zip(batch, records, strict=True):
-            if record is not None and _take_record(load, record):
+            if record is not None and take_record(load, record):
                 apart.append(load)
         if apart:
             payloads = store.read_many(PAYLOADS, [load.stored_key for load in apart])
             for load, payload in zip(apart, payloads, strict=True):
-                _take_payload(load, payload)
+                take_payload(load, payload)
     except DscacheError as error:
         for load in batch:
             load.error = error
 
 
-def _take_record(load: Load, record: bytes) -> bool:
-    """Decode what the data column has; whether a payload that is apart must be read too."""
+def take_record(load: Load, record: bytes) -> bool:
+    """Decode what the data column has; whether a payload that is apart must be read too. What is
+    wrong is noted in the load."""
     try:
         head = decode_head(record)
         load.head = head
@@ -254,7 +255,8 @@ def _take_record(load: Load, record: bytes) -> bool:
     return False
 
 
-def _take_payload(load: Load, payload: bytes | None) -> None:
+def take_payload(load: Load, payload: bytes | None) -> None:
+    """Decode a payload that is apart; what is wrong is noted in the load."""
     head = load.head
     assert head is not None
     if payload is None or len(payload) != head.payload_bytes:

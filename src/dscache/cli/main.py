@@ -7,6 +7,8 @@ import click
 import dscache
 from dscache.cli.check import check
 from dscache.cli.config import config
+from dscache.cli.export_data import export_data
+from dscache.cli.import_data import import_data
 from dscache.cli.serve import serve
 
 
@@ -19,3 +21,5 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(check)
 main.add_command(config)
+main.add_command(import_data)
+main.add_command(export_data)

@@ -102,7 +102,7 @@ def _replay(engine: Engine, frames: Iterable[Frame], total_bytes: int) -> int:
             commands += _run(engine, session, frame, requests[start : start + LOOK_AHEAD])
         engine.redo.continue_after(frame.sequence)
         done_bytes += len(frame.body)
-        _make_room(engine)
+        make_room(engine)
         if time.perf_counter() - shown >= _PROGRESS_SECONDS:
             shown = time.perf_counter()
             share = 100 * done_bytes // total_bytes
@@ -172,8 +172,8 @@ def _load_ahead(engine: Engine, session: Session, requests: list[list[bytes]]) -
         engine.loader.dispatch()
 
 
-def _make_room(engine: Engine) -> None:
-    """Between two frames: evict, cut, and wait for the commit if writers would have to."""
+def make_room(engine: Engine) -> None:
+    """Between two frames, or keys of an import: evict, cut, and wait for the commit if writers must."""
     pacer = engine.pacer
     if engine.flusher.has_work:
         engine.flusher.work(1.0)

@@ -1,1 +1,1 @@
-"""Redis's serialisation of values, up to version 12: for DUMP and RESTORE."""
+"""Redis's serialisation of values, up to version 12: for DUMP, RESTORE and whole files."""

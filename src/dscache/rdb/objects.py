@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from dscache.errors import RdbError
+from dscache.errors import EmptyValueError, RdbError
 from dscache.rdb import typecodes
 from dscache.rdb.listpack import Element, ListpackWriter, decode_listpack, text_of, texts_of
 from dscache.rdb.reader import Reader, double_of
@@ -109,7 +109,7 @@ def read_object(reader: Reader, code: int, version: int) -> object:
     if code in (typecodes.STREAM_1, typecodes.STREAM_2, typecodes.STREAM_3):
         return read_stream(reader, code)
     if code == typecodes.MODULE:
-        raise RdbError(f"a value of the module type {_module_name(reader.length())!r}")
+        raise RdbError(f"a value of the module type {module_name(reader.length())!r}")
     if code == typecodes.MODULE_BEFORE_4_0:
         raise RdbError("a value of a module type, as before Redis 4.0")
     raise RdbError(f"a value of type {code}")
@@ -130,7 +130,7 @@ def _ziplist_elements(reader: Reader) -> list[Element]:
 
 def _list_of(elements: list[bytes]) -> List:
     if not elements:
-        raise RdbError("an empty list")
+        raise EmptyValueError("an empty list")
     return list_of(elements)
 
 
@@ -165,7 +165,7 @@ def _read_set(reader: Reader, code: int) -> Set:
         if not value.add(member):
             raise RdbError("a set has a member twice")
     if value.count() == 0:
-        raise RdbError("an empty set")
+        raise EmptyValueError("an empty set")
     return value
 
 
@@ -199,7 +199,7 @@ def _add_scored(value: ZSet, member: bytes, score: float) -> None:
 
 def _filled_zset(value: ZSet) -> ZSet:
     if value.count() == 0:
-        raise RdbError("an empty sorted set")
+        raise EmptyValueError("an empty sorted set")
     return value
 
 
@@ -225,7 +225,7 @@ def _add_field(value: Hash, field: bytes, content: bytes, due_ms: int) -> None:
 
 def _filled_hash(value: Hash) -> Hash:
     if value.count() == 0:
-        raise RdbError("an empty hash")
+        raise EmptyValueError("an empty hash")
     return value
 
 
@@ -269,7 +269,7 @@ def _read_valkey_hash(reader: Reader) -> Hash:
     return _filled_hash(value)
 
 
-def _module_name(number: int) -> str:
+def module_name(number: int) -> str:
     """The nine letters of a module type's name; the ten lowest bits are the version of its encoding."""
     letters = [_MODULE_LETTERS[number >> shift & 63] for shift in range(58, 9, -6)]
     return "".join(letters)
@@ -346,7 +346,7 @@ def _write_zset(writer: Writer, value: ZSet, config: Config) -> None:
         packed = ListpackWriter()
         for member, score in items:
             packed.text(member)
-            packed.text(_score_text(score))
+            packed.text(score_text(score))
         writer.byte(typecodes.ZSET_LISTPACK)
         writer.string(packed.finish())
         return
@@ -358,7 +358,7 @@ def _write_zset(writer: Writer, value: ZSet, config: Config) -> None:
         writer.double(score)
 
 
-def _score_text(score: float) -> bytes:
+def score_text(score: float) -> bytes:
     """The shortest text that gives ``score`` again."""
     if abs(score) <= _WHOLE_MAX and score == math.floor(score):
         return b"%d" % int(score)

@@ -5,6 +5,7 @@ it, or that it is none but an *encoded string*: an integer of 8, 16 or 32 bits, 
 
 Bytes come all at once, or piece by piece from a file. Whatever they claim, no more is allocated than
 has come already (compressed strings: ``MOST_EXPANSION`` times that), and every loop ends where they end.
+A file may have no end for that purpose, so there is also a bound for each string.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ TEXT_NAN: Final = 253
 TEXT_INFINITE: Final = 254
 TEXT_MINUS_INFINITE: Final = 255
 
+#: More than any string has.
+_UNLIMITED: Final = 1 << 63
+
 _U32: Final = 0xFFFFFFFF
 _U64: Final = 0xFFFFFFFFFFFFFFFF
 
@@ -49,13 +53,24 @@ def _nothing() -> bytes:
 class Reader:
     """Reads ``data``, and then what ``more`` returns, until it returns nothing.
 
-    All methods raise RdbError when the bytes end too early or are not what they should be.
+    All methods raise RdbError when the bytes end too early or are not what they should be, or if a string
+    beyond ``data`` is longer than ``most_bytes``.
     """
 
-    def __init__(self, data: bytes, more: Callable[[], bytes] = _nothing) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        more: Callable[[], bytes] = _nothing,
+        most_bytes: int = _UNLIMITED,
+    ) -> None:
         self._data = data
         self._place: i64 = 0
         self._more: Final = more
+        self._most_bytes: Final = most_bytes
+
+    def at_hand(self) -> int:
+        """How many bytes have come and have not been read."""
+        return len(self._data) - int(self._place)
 
     def raw(self, size: int) -> bytes:
         """The next ``size`` bytes as they are."""
@@ -112,6 +127,7 @@ class Reader:
         if head == COMPRESSED:
             compressed_bytes = self.length()
             length = self.length()
+            self._check(length)
             return decompress(self.raw(compressed_bytes), length)
         raise RdbError(f"{int(head):#x} begins no string")
 
@@ -134,8 +150,13 @@ class Reader:
         """A time or a duration in ms, signed."""
         return int(read_i64_le(self.raw(8), 0))
 
+    def _check(self, size: int) -> None:
+        if size > self._most_bytes:
+            raise RdbError(f"a string of {size} bytes, and {self._most_bytes} is the limit")
+
     def _fetch(self, size: int) -> None:
         """Have the next ``size`` bytes at hand. O(size)."""
+        self._check(size)
         pieces = [self._data[int(self._place) :]]
         at_hand = len(pieces[0])
         while at_hand < size:

@@ -34,12 +34,27 @@ HASH_LISTPACK_DUE_ABSOLUTE: Final = 23
 HASH_DUE: Final = 24
 HASH_LISTPACK_DUE: Final = 25
 
+#: What else a file has: opcodes, which stand where otherwise a type byte would.
+SLOT_IMPORT: Final = 243
+SLOT_INFO: Final = 244
+MODULE_AUX: Final = 247
+IDLE: Final = 248
+FREQUENCY: Final = 249
+AUX: Final = 250
+RESIZE_DATABASE: Final = 251
+EXPIRE_MS: Final = 252
+EXPIRE_SECONDS: Final = 253
+SELECT_DATABASE: Final = 254
+END: Final = 255
+
 #: A library of functions, and its form in the release candidates of Redis 7.
 FUNCTIONS: Final = 245
 FUNCTIONS_OF_A_CANDIDATE: Final = 246
 #: The version that came with them.
 FUNCTIONS_VERSION: Final = 10
 
+#: What a file must be for Redis 7.2 and Valkey to load it.
+PLAIN_VERSION: Final = 11
 #: The newest version that Redis 7.4 writes and reads.
 NEWEST_VERSION: Final = 12
 #: Valkey 9 counts from here on, so as not to meet Redis. It differs in hashes whose fields expire.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -26,29 +25,22 @@ from typing import Final
 import uvloop
 
 import dscache
-from dscache.clock import Clock
-from dscache.commands import all_registries
-from dscache.commands.table import build_table
 from dscache.config import Config
 from dscache.config.levels import LEVELS, NOTICE
 from dscache.engine.command import CommandTable
-from dscache.engine.engine import Engine
-from dscache.engine.extensions import add_commands, library_of
 from dscache.engine.replay import open_log
-from dscache.engine.settings import apply_settings
-from dscache.errors import CommandError, ConfigError, DscacheError, ExtensionError
+from dscache.errors import ConfigError, DscacheError
 from dscache.extension import Extension
 from dscache.log.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
-from dscache.server.loading import load_extensions
 from dscache.server.logs import set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
+from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
-from dscache.store.rocksdb import RocksStore
 
 log: Final = logging.getLogger("dscache")
 
@@ -61,36 +53,6 @@ _GC_THRESHOLDS: Final = (20_000, 50, 100)
 
 # While clients wait to be told that the disk does not take the data, shutdown tries this often.
 _RETRY_SECONDS: Final = 0.25
-
-
-# glibc's mallopt parameter M_ARENA_MAX, and its value here.
-_M_ARENA_MAX: Final = -8
-_ARENAS: Final = 2
-
-
-def limit_malloc_arenas() -> None:
-    """Keep glibc from giving each I/O thread an arena of its own, which nobody trims.
-
-    Measured with maxmemory 64mb, 600,000 keys of 500 bytes written and read through it: 132 MiB
-    resident without, 109 MiB with this, at the same speed. Without glibc it does nothing.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-def add_functions(engine: Engine, extensions: list[tuple[Extension, bytes]]) -> None:
-    """Add the functions of ``extensions``, which come with the text of their files, to those of the data
-    set. Raises ExtensionError."""
-    for extension, source in extensions:
-        try:
-            engine.functions.add_extension(library_of(extension, source, engine.scripts))
-        except CommandError as error:
-            reason = error.reply.decode().removeprefix("ERR ")
-            raise ExtensionError(
-                f"{extension.name}: {reason}, in another file or in the data set; remove it there"
-                " (FUNCTION DELETE) or rename it here"
-            ) from error
 
 
 def _allow_clients(config: Config) -> None:
@@ -126,10 +88,7 @@ class Server:
         set_up_log(config.loglevel, config.logfile)
         limit_malloc_arenas()
         self._allow_clients_at_start()
-        extensions = load_extensions(config.load)
-        table = build_table(all_registries())
-        for extension, _ in extensions:
-            add_commands(table, extension)
+        table, extensions = commands_of(config)
         directory = self._directory()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -166,12 +125,10 @@ class Server:
         self._stop = asyncio.Event()
         config = self._config
         started = time.perf_counter()
-        store_budget = config.resolved_maxmemory() // 4
-        store = RocksStore(directory, store_budget)
-        engine = self._engine = Engine(config, table, store, Clock(), self._want_turn, self._wake)
+        engine = self._engine = open_engine(
+            config, directory, table, extensions, self._want_turn, self._wake
+        )
         try:
-            add_functions(engine, extensions)
-            apply_settings(engine)
             if not config.volatile:
                 open_log(engine, directory, Files())
         except BaseException:

@@ -15,7 +15,10 @@ STORE_VERSION: Final = 1
 
 #: Who holds the lock on this file has the directory.
 LOCK_NAME: Final = "LOCK.dscache"
-_VERSION_NAME: Final = "FORMAT"
+#: What says that it is a data directory, and of which format.
+VERSION_NAME: Final = "FORMAT"
+#: What else is in it.
+PARTS: Final = ("rocksdb", "journal", "appendonlydir")
 
 
 class DirectoryLock:
@@ -47,13 +50,18 @@ class DirectoryLock:
         os.close(self._file)
 
 
+def is_data_directory(directory: Path) -> bool:
+    """Whether a store has been made in ``directory``."""
+    return (directory / VERSION_NAME).exists()
+
+
 def check_version(directory: Path, database: Path) -> None:
     """Refuse a directory of a newer format or of another program; mark a new one.
 
     An older format would be migrated here. ``database`` is where RocksDB will be. Raises
     StoreFormatError, or OSError if the mark cannot be written.
     """
-    path = directory / _VERSION_NAME
+    path = directory / VERSION_NAME
     try:
         text = path.read_text("ascii", "replace").strip()
     except FileNotFoundError:

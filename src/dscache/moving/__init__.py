@@ -1,0 +1,1 @@
+"""Data sets in and out as files, without a server: ``dscache import`` and ``dscache export``."""

@@ -1,0 +1,102 @@
+"""Import: an RDB file into an engine whose store is empty, key by key, the way that commands go.
+
+Keys are put into their keyspaces, epochs are cut when they have filled their share of the memory, and the
+commit thread writes one while the next is read: so what the store has (records, indexes, counts) is made in
+one place, and memory is bounded by ``maxmemory`` and the largest value.
+
+Nothing here makes an import all or nothing: epochs are committed on the way. Whoever fails throws the store
+away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from dscache.engine.replay import make_room
+from dscache.errors import CommandError, ConfigError, RdbError
+from dscache.rdb.file_reader import FileKey, FileLibrary, FileReader
+from dscache.values.base import Value
+
+if TYPE_CHECKING:
+    from dscache.engine.engine import Engine
+
+# Keys between two looks at the clock, and how often memory is measured and progress told.
+_STEP: Final = 64
+_TICK_SECONDS: Final = 0.1
+
+
+class Importer:
+    """Imports the file that ``reader`` reads into ``engine``. ``on_progress`` is called ten times a
+    second."""
+
+    def __init__(self, engine: Engine, reader: FileReader, on_progress: Callable[[], None]) -> None:
+        self._engine: Final = engine
+        self._reader: Final = reader
+        self._on_progress: Final = on_progress
+        self._now_ms: Final = int(engine.core.clock.time() * 1000)
+        self._next_tick = 0.0
+        #: Keys that have been taken in, and those that were due.
+        self.keys = 0
+        self.expired = 0
+        self.libraries = 0
+
+    def run(self) -> None:
+        """Import everything, blocking until it is on disk. O(the file).
+
+        Raises RdbError, ConfigError for a database that the configuration does not have, StoreError and
+        OSError.
+        """
+        # Nothing expires while the file is read: what is due at this moment decides.
+        self._engine.core.now_ms = self._now_ms
+        while (item := self._reader.next_item()) is not None:
+            if isinstance(item, FileLibrary):
+                self._take_library(item)
+            else:
+                self._take_key(item)
+        self._engine.pacer.commit_now()
+        stored = sum([int(keyspace.space.keys) for keyspace in self._engine.keyspaces])
+        if stored != self.keys:
+            raise RdbError(f"{self.keys - stored} keys are in the file more than once")
+
+    def _take_library(self, item: FileLibrary) -> None:
+        try:
+            self._engine.functions.load(item.source, replaces=False)
+        except CommandError as error:
+            raise RdbError(f"a library of functions cannot be loaded: {error}") from error
+        self.libraries += 1
+
+    def _take_key(self, item: FileKey) -> None:
+        engine = self._engine
+        if item.database >= len(engine.keyspaces):
+            raise ConfigError(
+                f"the file has a database {item.database}, the configuration only {len(engine.keyspaces)}:"
+                " raise the directive databases"
+            )
+        if self._is_due(item):
+            self.expired += 1
+        else:
+            engine.keyspaces[item.database].put(item.key, item.value, item.expire_ms, b"")
+            self.keys += 1
+        if engine.pacer.is_pressed() or (self.keys + self.expired) % _STEP == 0:
+            make_room(engine)
+            if time.perf_counter() >= self._next_tick:
+                self._tick()
+
+    def _is_due(self, item: FileKey) -> bool:
+        """Whether the key is due, or all of its fields; fields that are due are removed."""
+        if 0 < item.expire_ms <= self._now_ms:
+            return True
+        value = item.value
+        if isinstance(value, Value) and 0 < value.next_due_ms() <= self._now_ms:
+            value.expire(self._now_ms)
+            return value.count() == 0
+        return False
+
+    def _tick(self) -> None:
+        engine = self._engine
+        engine.memory.tick(engine.store.memory_bytes(), 0)
+        engine.pacer.set_limit(engine.memory.entries_limit())
+        self._on_progress()
+        self._next_tick = time.perf_counter() + _TICK_SECONDS
