@@ -651,3 +651,13 @@ def test_on_the_command_line_a_user_may_be_one_word_or_several() -> None:
         ["bob", "on", "nopass"],
         ["eve", "on"],
     ]
+
+
+def test_what_a_script_may_not_call_is_an_error_of_the_script(driver: Driver) -> None:
+    driver.run("ACL", "SETUSER", "default", "-set")
+    refusal = b"ACL failure in script: User default has no permissions to run the 'set' command"
+    reply = driver.run("EVAL", "return redis.pcall('SET', 'a', 1)", 0)
+    assert reply == b"-ERR " + refusal
+    reply = driver.run("EVAL", "return redis.call('SET', 'a', 1)", 0)
+    assert isinstance(reply, bytes)
+    assert reply.startswith(b"-ERR " + refusal)

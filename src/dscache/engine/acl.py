@@ -183,7 +183,7 @@ class Acl:
         if denial is None:
             return None
         self._note_denial(session, args, denial, IN_SCRIPT)
-        return b"NOPERM ACL failure in script: " + denial.short_text()
+        return b"ERR ACL failure in script: " + denial.short_text()
 
     def check_command(self, user: User, command: Command, args: list[bytes]) -> Denial | None:
         """Why ``user`` may not make this request; None if he may. Nothing is noted."""
