@@ -7,10 +7,12 @@ comparison is fair:
 =========  ===================================  =================================================
            dscache                              valkey-server, redis-server
 =========  ===================================  =================================================
-NONE       epochs, synced each second           nothing on disk: ``save ""``, ``appendonly no``
-           (``cache-flush-delay 1``)
-EVERYSEC   not to be had yet: no redo log       ``appendonly yes``, ``appendfsync everysec``
-ALWAYS     not to be had yet: no redo log       ``appendonly yes``, ``appendfsync always``
+NONE       ``appendonly no``: epochs, synced    nothing on disk: ``save ""``, ``appendonly no``
+           each second
+EVERYSEC   epochs, and a redo log that is       ``appendonly yes``, ``appendfsync everysec``
+           synced each second: its default
+ALWAYS     epochs, and a redo log that is       ``appendonly yes``, ``appendfsync always``
+           synced before each reply
 =========  ===================================  =================================================
 
 So with NONE dscache writes everything to disk within a second and its relatives write nothing.
@@ -224,20 +226,23 @@ def _spawn(command: Sequence[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
 def _command(
     kind: Kind, port: int, directory: Path, maxmemory_bytes: int, durability: Durability
 ) -> list[str]:
+    is_logged = durability is not Durability.NONE
+    safety = [
+        *("--appendonly", "yes" if is_logged else "no"),
+        *("--appendfsync", str(durability) if is_logged else "no"),
+    ]
     if kind is Kind.DSCACHE:
-        if durability is not Durability.NONE:
-            raise StartError(f"dscache has no redo log yet, so no durability {durability}")
         return [
             *(sys.executable, "-m", "dscache", "serve"),
             *("--port", str(port), "--dir", str(directory / "data")),
             *("--maxmemory", str(maxmemory_bytes)),
+            *safety,
         ]
-    syncs = "no" if durability is Durability.NONE else str(durability)
     return [
         *_binary(kind),
         *("--port", str(port), "--dir", str(directory), "--bind", "127.0.0.1", "--save", ""),
-        *("--appendonly", "no" if durability is Durability.NONE else "yes"),
-        *("--appendfsync", syncs, "--auto-aof-rewrite-percentage", "0"),
+        *safety,
+        *("--auto-aof-rewrite-percentage", "0"),
     ]
 
 
