@@ -37,6 +37,16 @@ def test_what_is_not_published_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_published_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+    with StagedDirectory(tmp_path) as staged:
+        (staged.path / "rocksdb").mkdir()
+        # There is no mark of the format.
+        with pytest.raises(StoreError):
+            staged.publish()
+        assert (tmp_path / "rocksdb").exists()
+    assert [one.name for one in tmp_path.iterdir()] == [LOCK_NAME]
+
+
 def test_what_else_is_in_the_directory_stays(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     with StagedDirectory(tmp_path) as staged:

@@ -141,7 +141,10 @@ class _Target:
 
     def publish(self) -> None:
         """It is complete."""
+        from dscache.store.journal import sync_directory
+
         self._file.flush()
         if self._path is not None:
             os.fsync(self._file.fileno())
             self._partial.rename(self._path)
+            sync_directory(self._path.parent)

@@ -62,6 +62,8 @@ class StagedDirectory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if not self._has_data():
+            self._remove_parts()
         shutil.rmtree(self.path, ignore_errors=True)
         if not self._has_data() and self._made:
             (self._directory / LOCK_NAME).unlink(missing_ok=True)
@@ -89,10 +91,14 @@ class StagedDirectory:
 
     def _remove_left_over(self) -> None:
         if self.path.exists():
-            shutil.rmtree(self.path)
             if not self._has_data():
-                for name in PARTS:
-                    shutil.rmtree(self._directory / name, ignore_errors=True)
+                self._remove_parts()
+            shutil.rmtree(self.path)
+
+    def _remove_parts(self) -> None:
+        """Remove what has been moved up without the mark that comes last; there was none before."""
+        for name in PARTS:
+            shutil.rmtree(self._directory / name, ignore_errors=True)
 
     def _require_no_data(self) -> None:
         for name in (VERSION_NAME, *PARTS):
