@@ -39,7 +39,7 @@ _DECAY: Final = 0.98
 _PROMISED_TENTHS: Final = 12
 _PROMISED_BYTES: Final = 64 * 1024 * 1024
 _MARGIN_SHARE: Final = 20
-_MARGIN_BYTES: Final = 4 * 1024 * 1024
+_MARGIN_BYTES: Final = 8 * 1024 * 1024
 
 # While it is too large, the C library is asked this seldom to give back what is free.
 _TRIM_TICKS: Final = 50

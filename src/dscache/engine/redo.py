@@ -51,7 +51,7 @@ _SYNC_SECONDS: Final = 1.0
 
 # What is not synced is kept in memory. Beyond this share of maxmemory (and these bounds) it is synced at
 # once; beyond twice that, writers wait.
-_UNSYNCED_SHARE: Final = 16
+_UNSYNCED_SHARE: Final = 32
 _LEAST_UNSYNCED_BYTES: Final = 1024 * 1024
 _MOST_UNSYNCED_BYTES: Final = 64 * 1024 * 1024
 
