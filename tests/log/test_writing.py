@@ -77,7 +77,7 @@ def test_segments_that_the_store_has_are_deleted_but_not_the_one_being_written(
     assert segment_numbers(tmp_path) == [2, 3]
     writer.drop_until(6)
     assert segment_numbers(tmp_path) == [3]
-    writer.close()
+    writer.end_segment()
     writer.drop_until(6)
     assert segment_numbers(tmp_path) == []
 
@@ -85,7 +85,7 @@ def test_segments_that_the_store_has_are_deleted_but_not_the_one_being_written(
 def test_an_empty_segment_ends_without_a_trace(tmp_path: Path) -> None:
     writer = LogWriter(tmp_path, {}, Disk())
     writer.end_segment()
-    writer.close()
+    writer.end_segment()
     assert segment_numbers(tmp_path) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dscache.errors import StoreError, StoreLockedError
 from dscache.server.staging import StagedDirectory
-from dscache.store.directory import LOCK_NAME, DirectoryLock, is_data_directory
+from dscache.store.directory import LOCK_NAME, VERSION_NAME, DirectoryLock
 from dscache.store.rocksdb import RocksStore
 
 
@@ -20,7 +20,7 @@ def test_what_is_published_is_a_data_directory(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b"
     with StagedDirectory(target) as staged:
         _make(staged.path)
-        assert not is_data_directory(target)
+        assert not (target / VERSION_NAME).exists()
         staged.publish()
     assert sorted(one.name for one in target.iterdir()) == [
         "FORMAT",

@@ -31,15 +31,13 @@ from dscache.store.layout import (
     split_data_key,
     split_expiry_key,
 )
+from dscache.store.pages import pages
 from dscache.store.record import Head, decode_head
 from dscache.values.base import HASH, Value
 from dscache.values.codec import decode_value
 
 #: Problems that are kept in words; more are only counted.
 MOST_TOLD: Final = 100
-
-_AT_ONCE: Final = 500
-_BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 
 Pair = tuple[bytes, bytes]
 
@@ -119,15 +117,10 @@ class Check:
 
     def _pairs(self, column: int, generation: int) -> Iterator[list[Pair]]:
         """What a column has of a generation, some at a time."""
-        begin, end = generation_range(generation)
-        while True:
-            pairs = self._store.scan(column, begin, end, _AT_ONCE, _BYTES_AT_ONCE)
-            if not pairs:
-                return
+        for pairs in pages(self._store, column, generation):
             yield pairs
             self.records += len(pairs)
             self._progress(self.records)
-            begin = pairs[-1][0] + b"\0"
 
     # The columns
 
@@ -270,9 +263,10 @@ class Check:
             self._store.commit(batch)
 
 
-def count_keys(store: Store) -> int:
-    """How many keys there are, as the catalog says: for a progress bar. Raises StoreDamagedError."""
-    return sum(line[1] for line in read_catalog(store).values())
+def count_records(store: Store) -> int:
+    """How many records there are, as the catalog says, for a progress bar: payloads are not counted there.
+    Raises StoreDamagedError."""
+    return sum(sum(max(count, 0) for count in line[1:]) for line in read_catalog(store).values())
 
 
 def _name(database: int) -> str:

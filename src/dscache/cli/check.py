@@ -4,56 +4,55 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from dscache.cli.offline import Progress, config_option, dir_option, failed_on, read_config, run
 
 if TYPE_CHECKING:
     from dscache.cache.checking import Check
     from dscache.store.rocksdb import RocksStore
 
-#: Exit codes: the directory could not be examined; something is wrong with it.
-CANNOT_CHECK = 1
-HAS_PROBLEMS = 3
+#: Exit code: something is wrong with the directory.
+HAS_PROBLEMS: Final = 3
 
-_MEMORY_BYTES = 64 * 1024 * 1024
+_MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 
 @click.command()
-@click.option(
-    "--dir",
-    "directory",
-    default="./dscache-data",
-    show_default=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The data directory. No server may be using it.",
-)
+@dir_option
+@config_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended, and say what is lost.")
-def check(directory: Path, repair: bool) -> None:
+def check(directory: str | None, config_path: str | None, repair: bool) -> None:
     """Examine the redo log and the store of a data directory.
 
     Everything is read: each frame of the log and its checksum, each record and value,
     the index of due times, the counts. What does not fit is told, and with --repair
     mended: keys that cannot be read are removed and named, a damaged log ends before
-    the damage. Make a copy of the directory first.
+    the damage. Make a copy of the directory first. No server may run on it.
 
     \b
     Exit codes: 0 nothing is wrong, or it has been mended; 1 the directory cannot
     be examined; 2 a wrong command line; 3 something is wrong.
     """
-    from dscache.errors import DscacheError
+    run(lambda: _check(directory, config_path, repair))
+
+
+def _check(directory: str | None, config_path: str | None, repair: bool) -> None:
+    from dscache.store.directory import require_data
     from dscache.store.rocksdb import RocksStore
 
+    path = Path(read_config(config_path, directory, None).dir)
+    require_data(path)
+    store = RocksStore(path, _MEMORY_BYTES)
     try:
-        store = RocksStore(directory, _MEMORY_BYTES)
-        try:
-            log_is_whole = _check_log(directory, store, repair)
-            report = _check_store(store, repair)
-        finally:
-            store.close()
-    except (DscacheError, OSError) as error:
-        click.echo(f"dscache: {error}", err=True)
-        sys.exit(CANNOT_CHECK)
+        log_is_whole = _check_log(path, store, repair)
+        report = _check_store(store, repair)
+    except OSError as error:
+        raise failed_on(str(path), error) from error
+    finally:
+        store.close()
     _tell(report, repair)
     if not repair and (report.problem_count or not log_is_whole):
         sys.exit(HAS_PROBLEMS)
@@ -90,15 +89,10 @@ def _check_log(directory: Path, store: RocksStore, repair: bool) -> bool:
 
 
 def _check_store(store: RocksStore, repair: bool) -> Check:
-    from rich.console import Console
-    from rich.progress import Progress
+    from dscache.cache.checking import Check, count_records
 
-    from dscache.cache.checking import Check, count_keys
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("reading", total=count_keys(store) or None)
-        report = Check(store, repair, lambda done: progress.update(task, completed=done))
+    with Progress("reading", count_records(store), False) as progress:
+        report = Check(store, repair, progress.show)
         report.run()
     return report
 

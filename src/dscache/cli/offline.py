@@ -1,4 +1,5 @@
-"""What ``import`` and ``export`` have in common: where the data are, how far they have come, how they end."""
+"""What the commands that work on a data directory without a server have in common: where it is, how far
+they have come, how they end."""
 
 from __future__ import annotations
 

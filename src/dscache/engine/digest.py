@@ -13,9 +13,10 @@ from typing import Final
 
 from dscache.errors import StoreDamagedError
 from dscache.store.base import DATA, PAYLOADS, Snapshot, Store
-from dscache.store.layout import generation_range, split_data_key
+from dscache.store.layout import split_data_key
+from dscache.store.pages import pages
 from dscache.store.record import decode_head
-from dscache.values.base import TYPE_NAMES, Value, type_code_of
+from dscache.values.base import TYPE_NAMES, has_expired, type_code_of
 from dscache.values.codec import decode_value, encode_value
 from dscache.values.hash import Hash
 from dscache.values.list import List
@@ -27,10 +28,6 @@ from dscache.wire.encoder import format_double
 
 #: The digest of nothing.
 NOTHING: Final = b"0" * 40
-
-# Records read at a time, and their bytes.
-_STEP: Final = 256
-_STEP_BYTES: Final = 1024 * 1024
 
 
 def digest_of(value: object) -> bytes:
@@ -81,13 +78,11 @@ class DataSetDigest:
         snapshot = self._snapshot
         try:
             for database, generation in self._databases:
-                begin, end = generation_range(generation)
-                while pairs := snapshot.scan(DATA, begin, end, _STEP, _STEP_BYTES):
-                    for stored, record in pairs:
+                for page in pages(snapshot, DATA, generation):
+                    for stored, record in page:
                         self._add(database, stored, record)
                         # Compiled code keeps the interpreter to itself unless it gives it away.
                         time.sleep(0)
-                    begin = pairs[-1][0] + b"\0"
         finally:
             snapshot.close()
         return b"%040x" % self._sum
@@ -95,8 +90,6 @@ class DataSetDigest:
     def _add(self, database: int, stored: bytes, record: bytes) -> None:
         _, key = split_data_key(stored)
         head = decode_head(record)
-        if 0 < head.expire_ms <= self._now_ms:
-            return
         payload: bytes | None = record[head.offset :]
         if head.apart:
             payload = self._store.read_many(PAYLOADS, [stored])[0]
@@ -107,10 +100,8 @@ class DataSetDigest:
             value = decode_value(head.type_code, payload)
         except ValueError as error:
             raise StoreDamagedError(f"the record of {key!r} cannot be decoded: {error}") from error
-        if isinstance(value, Value) and 0 < value.next_due_ms() <= self._now_ms:
-            value.expire(self._now_ms)
-            if value.count() == 0:
-                return
+        if has_expired(value, head.expire_ms, self._now_ms):
+            return
         words = (b"%d" % database, b"%d" % len(key), key, b"%d" % bool(head.expire_ms))
         text = b" ".join((*words, digest_of(value)))
         self._sum ^= int.from_bytes(hashlib.sha1(text, usedforsecurity=False).digest(), "big")

@@ -26,7 +26,8 @@ from dscache.rdb.reader import Reader
 from dscache.rdb.typecodes import FUNCTIONS, FUNCTIONS_OF_A_CANDIDATE, FUNCTIONS_VERSION
 from dscache.rdb.writer import Writer
 from dscache.store.base import DATA
-from dscache.store.layout import generation_range, split_data_key
+from dscache.store.layout import split_data_key
+from dscache.store.pages import pages
 from dscache.values.text import bytes_of
 
 if TYPE_CHECKING:
@@ -50,10 +51,6 @@ _BAD_NAME: Final = (
 
 # How long the code of a library may take to register its functions.
 _LOAD_SECONDS: Final = 0.5
-
-# Libraries read at a time when the server starts.
-_READ_AT_A_TIME: Final = 100
-_READ_BYTES: Final = 16 << 20
 
 
 class Function:
@@ -275,18 +272,13 @@ class Functions:
         space = self._keyspace.space
         if space.keys == 0:
             return
-        begin, end = generation_range(space.generation)
-        while True:
-            found = engine.store.scan(DATA, begin, end, _READ_AT_A_TIME, _READ_BYTES)
-            if not found:
-                return
-            loads = [Load(space, split_data_key(stored)[1], True) for stored, _ in found]
+        for page in pages(engine.store, DATA, space.generation):
+            loads = [Load(space, split_data_key(stored)[1], True) for stored, _ in page]
             read_loads(engine.store, loads)
             for load in loads:
                 if load.error is not None:
                     raise load.error
                 self._take_in(load.key, bytes_of(load.value))
-            begin = found[-1][0] + b"\0"
 
     def _take_in(self, name: bytes, source: bytes) -> None:
         try:

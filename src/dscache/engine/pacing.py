@@ -122,6 +122,18 @@ class Pacer:
             return False
         return time.perf_counter() - min(filter(None, since)) > _REFUSE_AFTER_SECONDS
 
+    def keep_up(self) -> None:
+        """For who changes much and gives the engine no turns: what a turn would do for memory, and what
+        writers would wait for is waited for, blocking. Raises StoreError."""
+        if self._flusher.has_work:
+            self._flusher.work(1.0)
+        self._workers.run_posted()
+        if self.is_pressed():
+            self.relieve()
+        if self.writers_wait:
+            self.commit_now()
+            self.relieve()
+
     def commit_now(self) -> None:
         """Save everything that is dirty, blocking until it is on disk or has failed.
 

@@ -442,4 +442,4 @@ class Redo:
                 self._writer.append(sequence, body)
             elif action == _DROP:
                 self._writer.drop_until(sequence)
-        self._writer.close()
+        self._writer.end_segment()

@@ -42,7 +42,6 @@ _BRACKETS: Final = (b"MULTI", b"EXEC")
 # No limit that a directive may have been lowered to since.
 _MOST_BULK_BYTES: Final = 1 << 40
 
-
 #: Where the log is, in the data directory; Redis's name for it.
 LOG_DIRECTORY: Final = "appendonlydir"
 
@@ -102,7 +101,7 @@ def _replay(engine: Engine, frames: Iterable[Frame], total_bytes: int) -> int:
             commands += _run(engine, session, frame, requests[start : start + LOOK_AHEAD])
         engine.redo.continue_after(frame.sequence)
         done_bytes += len(frame.body)
-        make_room(engine)
+        engine.pacer.keep_up()
         if time.perf_counter() - shown >= _PROGRESS_SECONDS:
             shown = time.perf_counter()
             share = 100 * done_bytes // total_bytes
@@ -170,16 +169,3 @@ def _load_ahead(engine: Engine, session: Session, requests: list[list[bytes]]) -
         workers.wait_for(workers.has_posted)
         workers.run_posted()
         engine.loader.dispatch()
-
-
-def make_room(engine: Engine) -> None:
-    """Between two frames, or keys of an import: evict, cut, and wait for the commit if writers must."""
-    pacer = engine.pacer
-    if engine.flusher.has_work:
-        engine.flusher.work(1.0)
-    engine.workers.run_posted()
-    if pacer.is_pressed():
-        pacer.relieve()
-    if pacer.writers_wait:
-        pacer.commit_now()
-        pacer.relieve()

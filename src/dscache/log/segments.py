@@ -62,10 +62,10 @@ class Contents:
         self.total_bytes = 0
         # A frame that is not whole: where, and what would make it damage.
         self._broken = ""
-        for number in self.numbers:
-            self._check(number)
         # A broken end of an older segment, whose frames nobody has repeated, is simply the end of the log
         # if nothing follows.
+        for number in self.numbers:
+            self._check(number)
 
     def _check(self, number: int) -> None:
         path = segment_path(self._directory, number)

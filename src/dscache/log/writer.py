@@ -37,7 +37,6 @@ class LogWriter:
         self._unsynced: list[tuple[int, bytes]] = []
         # A sync has failed: the file cannot be trusted any more.
         self._is_suspect = False
-        self.syncs = 0
 
     def append(self, sequence: int, body: bytes) -> None:
         """Write a frame; it is not synced."""
@@ -57,7 +56,6 @@ class LogWriter:
         self._is_suspect = True
         self._files.sync(self._file)
         self._is_suspect = False
-        self.syncs += 1
         self._synced_bytes = self._size
         self._unsynced = []
 
@@ -77,10 +75,6 @@ class LogWriter:
         while self._complete and self._complete[0][1] <= sequence:
             self._files.remove(segment_path(self._directory, self._complete[0][0]))
             del self._complete[0]
-
-    def close(self) -> None:
-        """Sync and close."""
-        self.end_segment()
 
     def size_bytes(self) -> int:
         """Bytes of all segments. From any thread; exact between two calls."""

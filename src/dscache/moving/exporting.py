@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Final
 from dscache.cache.catalog import LIBRARIES, SpaceTally
 from dscache.cache.loader import Load, take_payload, take_record
 from dscache.store.base import DATA, PAYLOADS
-from dscache.store.layout import generation_range, split_data_key
-from dscache.values.base import Value
+from dscache.store.layout import split_data_key
+from dscache.store.pages import pages
+from dscache.values.base import has_expired
 
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine
     from dscache.moving.output import Output
-
-# Records read at a time; fewer, if they are long.
-_PAGE_KEYS: Final = 1000
-_PAGE_BYTES: Final = 1 << 20
 
 
 def count_keys(engine: Engine) -> int:
@@ -68,8 +65,7 @@ class _Exporter:
 
     def export(self, line: SpaceTally) -> None:
         """Give the output all keys of a database."""
-        begin, end = generation_range(line.space.generation)
-        while page := self._store.scan(DATA, begin, end, _PAGE_KEYS, _PAGE_BYTES):
+        for page in pages(self._store, DATA, line.space.generation):
             for stored, record in page:
                 load = Load(line.space, split_data_key(stored)[1], True)
                 if take_record(load, record):
@@ -79,18 +75,11 @@ class _Exporter:
                 self._write(load)
             self._read += len(page)
             self._on_progress(self._read)
-            begin = page[-1][0] + b"\0"
 
     def _write(self, load: Load) -> None:
         """Give the output a key that has been read, unless it is due."""
         head = load.head
         assert head is not None, "a load without an error has a head"
-        if 0 < head.expire_ms <= self._now_ms:
-            return
-        value = load.value
-        if isinstance(value, Value) and 0 < value.next_due_ms() <= self._now_ms:
-            value.expire(self._now_ms)
-            if value.count() == 0:
-                return
-        self._output.key(load.key, value, head.expire_ms)
-        self.written += 1
+        if not has_expired(load.value, head.expire_ms, self._now_ms):
+            self._output.key(load.key, load.value, head.expire_ms)
+            self.written += 1

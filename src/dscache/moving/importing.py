@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from dscache.engine.replay import make_room
 from dscache.errors import CommandError, ConfigError, RdbError
 from dscache.rdb.file_reader import FileKey, FileLibrary, FileReader
-from dscache.values.base import Value
+from dscache.values.base import has_expired
 
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine
@@ -74,25 +73,15 @@ class Importer:
                 f"the file has a database {item.database}, the configuration only {len(engine.keyspaces)}:"
                 " raise the directive databases"
             )
-        if self._is_due(item):
+        if has_expired(item.value, item.expire_ms, self._now_ms):
             self.expired += 1
         else:
             engine.keyspaces[item.database].put(item.key, item.value, item.expire_ms, b"")
             self.keys += 1
         if engine.pacer.is_pressed() or (self.keys + self.expired) % _STEP == 0:
-            make_room(engine)
+            engine.pacer.keep_up()
             if time.perf_counter() >= self._next_tick:
                 self._tick()
-
-    def _is_due(self, item: FileKey) -> bool:
-        """Whether the key is due, or all of its fields; fields that are due are removed."""
-        if 0 < item.expire_ms <= self._now_ms:
-            return True
-        value = item.value
-        if isinstance(value, Value) and 0 < value.next_due_ms() <= self._now_ms:
-            value.expire(self._now_ms)
-            return value.count() == 0
-        return False
 
     def _tick(self) -> None:
         engine = self._engine

@@ -16,11 +16,11 @@ from dscache.engine.engine import Engine
 from dscache.engine.extensions import add_commands, library_of
 from dscache.engine.replay import open_log
 from dscache.engine.settings import apply_settings
-from dscache.errors import CommandError, ExtensionError, StoreError
+from dscache.errors import CommandError, ExtensionError
 from dscache.extension import Extension
 from dscache.log.files import Files
 from dscache.server.loading import load_extensions
-from dscache.store.directory import is_data_directory
+from dscache.store.directory import require_data
 from dscache.store.rocksdb import RocksStore
 
 # glibc's mallopt parameter M_ARENA_MAX, and its value here.
@@ -84,10 +84,7 @@ def open_offline(config: Config, directory: Path) -> Engine:
 def open_committed(config: Config, directory: Path) -> Engine:
     """As ``open_offline``, of a directory that has a data set, whose redo log is replayed, so that the store
     has everything. Raises LogDamagedError beside what ``open_engine`` raises."""
-    if not is_data_directory(directory):
-        raise StoreError(
-            f"{directory} holds no data of dscache; name its data directory with --dir"
-        )
+    require_data(directory)
     engine = open_offline(config, directory)
     try:
         open_log(engine, directory, Files())

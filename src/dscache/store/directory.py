@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from dscache.errors import StoreFormatError, StoreLockedError
+from dscache.errors import StoreError, StoreFormatError, StoreLockedError
 from dscache.store.journal import sync_directory
 
 #: The format of the directory as a whole; a newer one is refused.
@@ -50,9 +50,12 @@ class DirectoryLock:
         os.close(self._file)
 
 
-def is_data_directory(directory: Path) -> bool:
-    """Whether a store has been made in ``directory``."""
-    return (directory / VERSION_NAME).exists()
+def require_data(directory: Path) -> None:
+    """Raises StoreError if no store has been made in ``directory``."""
+    if not (directory / VERSION_NAME).exists():
+        raise StoreError(
+            f"{directory} holds no data of dscache; name its data directory with --dir"
+        )
 
 
 def check_version(directory: Path, database: Path) -> None:

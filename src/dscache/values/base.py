@@ -94,6 +94,17 @@ def field_due_of(value: object) -> int:
     return value.field_due_ms if isinstance(value, Apart) else value.next_due_ms()
 
 
+def has_expired(value: object, expire_ms: int, now_ms: int) -> bool:
+    """Whether a key with this value and due time (0: none) is gone at ``now_ms``: it is due, or all of its
+    fields are. Fields that are due are removed from the value."""
+    if 0 < expire_ms <= now_ms:
+        return True
+    if not isinstance(value, Value) or not 0 < value.next_due_ms() <= now_ms:
+        return False
+    value.expire(now_ms)
+    return value.count() == 0
+
+
 def type_code_of(value: object) -> int:
     """The type code of any value that a key can hold."""
     if type(value) is bytes:
