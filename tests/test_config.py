@@ -28,7 +28,9 @@ from dscache.config.directive import (
     BufferLimits,
     Choice,
     EventClasses,
+    FileName,
     Percentiles,
+    SavePoints,
     Words,
 )
 from dscache.config.file import REWRITE_MARKER
@@ -106,6 +108,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "cache-flush-delay": "1",
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "save": "",
+        "dbfilename": "dump.rdb",
         "disk-threads": "4",
         "maxmemory": "0",
         "maxmemory-policy": "noeviction",
@@ -178,6 +182,7 @@ def test_what_is_read_at_start_only_is_immutable() -> None:
         "unixsocket",
         "unixsocketperm",
         "aclfile",
+        "dbfilename",
         "databases",
         "dir",
         "volatile",
@@ -367,6 +372,12 @@ def some_value(directive: Directive[object]) -> st.SearchStrategy[object]:
             return st.lists(numbers, max_size=5).map(tuple)
         case BufferLimits():
             return st.builds(OutputLimits, limits, limits, limits)
+        case SavePoints():
+            pair = st.tuples(st.integers(1, 2**31), st.integers(0, 2**31))
+            return st.lists(pair, max_size=4).map(tuple)
+        case FileName():
+            names = texts.filter(lambda text: "/" not in text)
+            return names.filter(lambda text: text not in ("", ".", ".."))
         case EventClasses():
             # Without n: CONFIG GET does not show it beside A.
             return st.text("g$lshzxetdKEm").map(lambda text: directive.parse([text], ""))
@@ -496,7 +507,10 @@ def test_a_list_may_be_one_quoted_word(from_text: Callable[[str], Config]) -> No
         ),
         ("dir ''", "'dir \"\"': argument can't be empty"),
         ("prot 1", "'prot': unknown directive; did you mean 'port'?"),
-        ("save 900 1", "'save': unknown directive"),
+        (
+            "save 900 x",
+            "'save 900 x': Invalid save parameters. It is written as: 3600 1, or \"\" for none",
+        ),
         ("include", "'include': wrong number of arguments"),
         ("include missing", "'include missing': missing does not exist"),
         (

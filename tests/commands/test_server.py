@@ -1,8 +1,7 @@
-"""FLUSHDB, FLUSHALL, SWAPDB, TIME, LASTSAVE and SHUTDOWN."""
+"""FLUSHDB, FLUSHALL, SWAPDB, TIME and SHUTDOWN."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +10,7 @@ from driver import Driver
 from dscache.errors import DscacheError, StoreError
 from dscache.store.batch import Batch
 from dscache.store.memory import MemoryStore
-from dscache.wire.reply import NO_REPLY
+from dscache.wire.reply import NO_REPLY, Verbatim
 
 
 @pytest.fixture
@@ -259,7 +258,7 @@ def test_swapdb_refuses_what_is_no_database(driver: Driver) -> None:
     assert driver.run("SWAPDB", "-1", "1") == b"-ERR DB index is out of range"
 
 
-# TIME and LASTSAVE
+# TIME
 
 
 def test_time_is_seconds_and_microseconds(driver: Driver) -> None:
@@ -267,14 +266,22 @@ def test_time_is_seconds_and_microseconds(driver: Driver) -> None:
     assert driver.run("TIME") == [b"1700000000", b"250000"]
 
 
-def test_lastsave_is_the_time_of_the_last_commit(driver: Driver) -> None:
-    assert driver.run("LASTSAVE") == 1_700_000_000
-    before = int(time.time())
-    driver.run("SET", "key", "value")
-    driver.flush()
-    saved = driver.run("LASTSAVE")
-    assert isinstance(saved, int)
-    assert before <= saved <= int(time.time())
+# LOLWUT
+
+
+def test_lolwut_draws_what_is_in_memory(driver: Driver) -> None:
+    driver.run("MSET", "a", "1", "b", "2")
+    picture = driver.run("LOLWUT")
+    assert isinstance(picture, Verbatim)
+    assert picture.text.decode().count("▪") == 200
+    assert b"\n2 of 2 keys in memory. dscache " in picture.text
+    driver.evict_all()
+    driver.run("GET", "a")
+    picture = driver.run("LOLWUT", "VERSION", "5")
+    assert isinstance(picture, Verbatim)
+    assert picture.text.decode().count("▪") == 100
+    assert driver.run("LOLWUT", "VERSION") == b"-ERR syntax error"
+    assert driver.run("LOLWUT", "VERSION", "x") == b"-ERR value is not an integer or out of range"
 
 
 # SHUTDOWN

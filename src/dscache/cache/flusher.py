@@ -192,6 +192,11 @@ class Flusher:
         return len(self._dirty)
 
     @property
+    def all_changes(self) -> int:
+        """Changes since the start."""
+        return int(self._changes)
+
+    @property
     def unsaved_changes(self) -> int:
         """Changes that are not on disk, those of one key that changed several times included."""
         return int(self._changes - self._saved_changes)

@@ -16,6 +16,7 @@ from dscache.errors import DscacheError
 #: What a wait can be for.
 FOR_KEYS: Final = "disk"
 FOR_SCAN: Final = "scan"
+FOR_SNAPSHOT: Final = "snapshot"
 FOR_ROOM: Final = "memory"
 FOR_COMMIT: Final = "flush"
 FOR_PAUSE: Final = "pause"

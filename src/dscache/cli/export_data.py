@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -69,12 +67,13 @@ def _export(
     directory: str | None, config_path: str | None, maxmemory: str | None, form: str, name: str
 ) -> None:
     from dscache.moving.exporting import count_keys, export
+    from dscache.moving.target import Target
     from dscache.server.opening import open_committed
 
     config = read_config(config_path, directory, maxmemory)
     engine = open_committed(config, Path(config.dir))
     try:
-        with _Target(name) as target, Progress(name, count_keys(engine), False) as progress:
+        with Target(name) as target, Progress(name, count_keys(engine), False) as progress:
             try:
                 keys = export(engine, _output(form, target.write, engine), progress.show)
                 target.publish()
@@ -90,61 +89,12 @@ def _export(
 
 
 def _output(form: str, write: Callable[[bytes], object], engine: Engine) -> Output:
-    from dscache.engine.version import REDIS_VERSION
     from dscache.moving.aof import AofWriter
-    from dscache.moving.exporting import has_due_fields
+    from dscache.moving.exporting import rdb_output
     from dscache.moving.json_lines import JsonWriter
-    from dscache.rdb.file_writer import FileWriter
 
     if form == "aof":
         return AofWriter(write)
     if form == "json":
         return JsonWriter(write)
-    writer = FileWriter(write, engine.config, has_due_fields(engine))
-    writer.about(b"redis-ver", REDIS_VERSION.encode())
-    writer.about(b"redis-bits", b"64")
-    writer.about(b"ctime", b"%d" % int(engine.core.clock.time()))
-    writer.about(b"used-mem", b"%d" % engine.residency.used_bytes())
-    writer.about(b"aof-base", b"0")
-    return writer
-
-
-class _Target:
-    """The file called ``name``, which is there when it is complete; or standard output for ``-``.
-
-    A context. Raises DscacheError if the file cannot be made.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.written_bytes = 0
-        self._path = None if name == "-" else Path(name)
-        self._partial = Path(f"{name}.{os.getpid()}.partial")
-        try:
-            self._file: BinaryIO = (
-                sys.stdout.buffer if self._path is None else self._partial.open("wb")
-            )
-        except OSError as error:
-            raise failed_on(name, error) from error
-
-    def __enter__(self) -> _Target:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._path is not None:
-            self._file.close()
-            self._partial.unlink(missing_ok=True)
-
-    def write(self, data: bytes) -> None:
-        """More of it."""
-        self._file.write(data)
-        self.written_bytes += len(data)
-
-    def publish(self) -> None:
-        """It is complete."""
-        from dscache.store.journal import sync_directory
-
-        self._file.flush()
-        if self._path is not None:
-            os.fsync(self._file.fileno())
-            self._partial.rename(self._path)
-            sync_directory(self._path.parent)
+    return rdb_output(engine, write)

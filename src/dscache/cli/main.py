@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import dscache
+from dscache.cli.backup import backup, restore
 from dscache.cli.check import check
 from dscache.cli.config import config
 from dscache.cli.export_data import export_data
@@ -23,3 +24,5 @@ main.add_command(check)
 main.add_command(config)
 main.add_command(import_data)
 main.add_command(export_data)
+main.add_command(backup)
+main.add_command(restore)

@@ -121,21 +121,15 @@ REDIS_COMMANDS: Final[dict[str, str]] = {
     name: version for version, names in _NAMES.items() for name in names.split()
 }
 
-#: What will come has this for a reason.
-NOT_YET: Final = "not yet"
-
 _NO_CLUSTER: Final = "one server has all keys: there is no cluster"
 _NO_REPLICATION: Final = "there is no replication"
 
 # A command's reason is its subcommands' too, unless they have their own.
 _REASONS: Final = {
     "asking": _NO_CLUSTER,
-    "bgrewriteaof": "there is no append-only file: RocksDB tidies up behind itself",
-    "bgsave": NOT_YET,
     "cluster": _NO_CLUSTER,
     "failover": _NO_REPLICATION,
-    "lolwut": NOT_YET,
-    "migrate": NOT_YET,
+    "migrate": "the server connects to nobody: DUMP and RESTORE by a client, or dscache import, move keys",
     "module": "modules are C libraries for the insides of Redis",
     "psync": _NO_REPLICATION,
     "readonly": _NO_CLUSTER,
@@ -144,7 +138,6 @@ _REASONS: Final = {
     "replicaof": _NO_REPLICATION,
     "restore-asking": _NO_CLUSTER,
     "role": _NO_REPLICATION,
-    "save": NOT_YET,
     "script|debug": "the debugger is a client of Redis's own, for Redis's own Lua",
     "sentinel": "a command of Redis Sentinel, which is another program",
     "sflush": _NO_CLUSTER,

@@ -19,7 +19,7 @@ from typing import Final
 
 import click
 
-from dscache.cli.redis_commands import NOT_YET, REDIS_COMMANDS, REMARKS, reason_for
+from dscache.cli.redis_commands import REDIS_COMMANDS, REMARKS, reason_for
 from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.config import Config, annotated_file
@@ -124,8 +124,8 @@ def _redis_lines(ours: set[str]) -> list[str]:
         "## Redis's commands",
         "",
         (
-            f"All commands and subcommands of Redis {REDIS_VERSION} and 8.0, without those of modules."
-            f" *{NOT_YET.capitalize()}* means that it will come; what will not has the reason beside it."
+            f"All commands and subcommands of Redis {REDIS_VERSION} and 8.0, without those of modules. What"
+            " is not there has the reason beside it."
         ),
         "",
         "| command | since | in dscache |",

@@ -32,6 +32,7 @@ from dscache.commands import (
     scripting,
     server,
     sets,
+    snapshots,
     sort,
     sorted_set_algebra,
     sorted_set_ranges,
@@ -90,6 +91,7 @@ def all_registries() -> list[Registry]:
         monitoring.registry,
         memory.registry,
         server.registry,
+        snapshots.registry,
         cache.registry,
         debug.registry,
     ]

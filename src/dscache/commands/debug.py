@@ -99,14 +99,7 @@ def debug(session: Session, args: list[bytes]) -> object:
 
 def _is_allowed(session: Session) -> bool:
     setting = session.engine.config.enable_debug_command
-    return setting == "yes" or (setting == "local" and _is_local(session.address))
-
-
-def _is_local(address: str) -> bool:
-    """Whether a client at ``address`` is on this machine; so is one without a connection."""
-    host, _, port = address.rpartition(":")
-    is_unix_socket = port == "0"
-    return not address or is_unix_socket or host.startswith(("127.", "[::1]", "[::ffff:127."))
+    return setting == "yes" or (setting == "local" and session.is_local)
 
 
 def _digest_values(session: Session, args: list[bytes]) -> object:

@@ -1,9 +1,11 @@
-"""FLUSHDB, FLUSHALL, SWAPDB, TIME, LASTSAVE and SHUTDOWN: databases as a whole, and the server itself."""
+"""FLUSHDB, FLUSHALL, SWAPDB, TIME, LOLWUT and SHUTDOWN: databases as a whole, and the server itself."""
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
+from dscache import __version__
 from dscache.commands.arguments import integer, syntax_error
 from dscache.engine.command import (
     ADMIN,
@@ -12,15 +14,20 @@ from dscache.engine.command import (
     LOADING,
     NO_MULTI,
     NOSCRIPT,
+    READONLY,
     STALE,
     WRITE,
     Registry,
 )
 from dscache.engine.session import Session
 from dscache.errors import CommandError
-from dscache.wire.reply import NO_REPLY, OK
+from dscache.wire.reply import NO_REPLY, OK, Verbatim
 
 registry: Final = Registry("server", "")
+
+# What LOLWUT draws.
+_PAGES: Final = 200
+_ROW: Final = 40
 
 _FLUSH_HISTORY: Final = [
     ("4.0.0", "Modifier ASYNC."),
@@ -122,21 +129,30 @@ def time_(session: Session, args: list[bytes]) -> object:
 
 
 @registry.command(
-    "LASTSAVE",
-    arity=1,
-    flags=LOADING | STALE | FAST,
-    since="1.0.0",
+    "LOLWUT [VERSION version]",
+    arity=-1,
+    flags=READONLY | FAST,
+    since="5.0.0",
     complexity="O(1)",
-    categories="admin dangerous",
-    tips="nondeterministic_output",
 )
-def lastsave(session: Session, args: list[bytes]) -> object:
-    """Answers when changes were last committed to disk, in seconds since 1970.
-
-    Before the first commit since the start it is the time of the start: all there was is on disk.
-    """
+def lolwut(session: Session, args: list[bytes]) -> object:
+    """Draws the data set as 200 pages, those filled that are in memory. VERSION changes nothing."""
+    if len(args) not in (1, 3) or (len(args) == 3 and args[1].lower() != b"version"):
+        raise syntax_error()
+    if len(args) == 3:
+        integer(args[2])
     engine = session.engine
-    return engine.flusher.last_commit_ms // 1000 or int(engine.started_at)
+    keys = sum([int(keyspace.space.keys) for keyspace in engine.keyspaces])
+    resident = int(engine.residency.resident)
+    filled = _PAGES * min(resident, keys) // keys if keys else 0
+    pages = ["▪"] * filled + ["▫"] * (_PAGES - filled)
+    # The same data set is drawn in the same way.
+    random.Random(keys).shuffle(pages)
+    rows = ["".join(pages[start : start + _ROW]) for start in range(0, _PAGES, _ROW)]
+    text = "\n".join(
+        [*rows, "", f"{min(resident, keys)} of {keys} keys in memory. dscache {__version__}"]
+    )
+    return Verbatim(text.encode() + b"\n")
 
 
 @registry.command(

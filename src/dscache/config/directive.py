@@ -372,6 +372,28 @@ class Text(Directive[str]):
         return quoted(str(value))
 
 
+class FileName(Directive[str]):
+    """The name of a file in a directory that is known. Immutable."""
+
+    def __init__(self, name: str, *, default: str, doc: str, section: Section) -> None:
+        super().__init__(name, default, doc, section, immutable=True)
+
+    def parse(self, words: Sequence[str], _current: object, /) -> str:
+        word = _only(words)
+        if "/" in word or word in ("", ".", ".."):
+            raise ConfigError(f"{self.name} can't be a path, just a filename")
+        return word
+
+    def render(self, value: object) -> str:
+        return str(value)
+
+    def accepts(self) -> str:
+        return "a file's name, without a path"
+
+    def _file_text(self, value: object) -> str:
+        return quoted(str(value))
+
+
 class Words(Directive[tuple[str, ...]]):
     """A list of words without blanks in them; may be empty."""
 
@@ -466,6 +488,44 @@ class EventClasses(Directive[str]):
 
     def _file_text(self, value: object) -> str:
         return quoted(str(value).replace(self._ALL, "A"))
+
+
+class SavePoints(Directive[tuple[tuple[int, int], ...]]):
+    """Pairs of seconds and changes. Lines add up, "" removes them all; CONFIG SET replaces them."""
+
+    hint = '. It is written as: 3600 1, or "" for none'
+
+    def __init__(self, name: str, *, doc: str, section: Section) -> None:
+        super().__init__(name, (), doc, section, immutable=False)
+
+    def parse(self, words: Sequence[str], current: object, /) -> tuple[tuple[int, int], ...]:
+        assert isinstance(current, tuple)
+        parts = _flattened(words)
+        if not parts:
+            return ()
+        numbers = [_integer(part) for part in parts]
+        pairs = [
+            (seconds, changes)
+            for seconds, changes in zip(numbers[::2], numbers[1::2], strict=False)
+            if seconds is not None and changes is not None and seconds >= 1 and changes >= 0
+        ]
+        if len(pairs) * 2 != len(parts):
+            raise ConfigError("Invalid save parameters")
+        # A line of a file or of the command line comes in words, that of CONFIG SET as one text.
+        return (*(current if len(words) > 1 else ()), *pairs)
+
+    def render(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return " ".join(f"{seconds} {changes}" for seconds, changes in value)
+
+    def accepts(self) -> str:
+        return 'seconds and changes, or "" for none'
+
+    def lines(self, value: object) -> list[str]:
+        assert isinstance(value, tuple)
+        if not value:
+            return [f'{self.name} ""']
+        return [f"{self.name} {seconds} {changes}" for seconds, changes in value]
 
 
 class OutputLimit(NamedTuple):

@@ -26,6 +26,7 @@ from dscache.config.directive import (
     Choice,
     Directive,
     EventClasses,
+    FileName,
     Integer,
     Memory,
     MemoryOrPercent,
@@ -33,6 +34,7 @@ from dscache.config.directive import (
     OutputLimit,
     OutputLimits,
     Percentiles,
+    SavePoints,
     Seconds,
     Section,
     Text,
@@ -319,6 +321,19 @@ class Directives:
         " the last second and a bit. no: when the system likes, or an epoch ends. If only the server is"
         " killed, what it wrote is not lost, synced or not: with everysec and no that is all but the last"
         " hundredth of a second.",
+    )
+    save = SavePoints(
+        "save",
+        section=DATA,
+        doc="Write the whole data set to an RDB file, as BGSAVE does, whenever so many seconds have passed"
+        " and so many changes have been made since the last time. Several pairs may be given. The data set"
+        " does not need it: it is on disk anyway.",
+    )
+    dbfilename = FileName(
+        "dbfilename",
+        default="dump.rdb",
+        section=DATA,
+        doc="The name of that file, in dir.",
     )
     disk_threads = Integer(
         "disk-threads",

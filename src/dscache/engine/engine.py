@@ -64,6 +64,7 @@ from dscache.engine.scripting import Scripts
 from dscache.engine.serverinfo import ServerCounters
 from dscache.engine.session import Session
 from dscache.engine.slowlog import SlowLog
+from dscache.engine.snapshots import Snapshots
 from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
 from dscache.engine.trouble import TroubleLog, cause_of
@@ -180,6 +181,7 @@ class Engine:
         self.pacer: Final[Pacer] = Pacer(
             residency, flusher, workers, self.room.before_cut, want_turn, self.redo
         )
+        self.snapshots: Final[Snapshots] = Snapshots(self)
         self._trouble: Final[TroubleLog] = TroubleLog("the data set")
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
@@ -508,6 +510,7 @@ class Engine:
             self.redo.committed(epoch.log_position)
             self.expiry.epoch_committed(epoch)
             self.field_expiry.epoch_committed(epoch)
+            self.snapshots.epoch_committed(epoch)
             self.latency.note("epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds)
         else:
             self.field_expiry.epoch_failed()
@@ -517,7 +520,7 @@ class Engine:
     def _after_work(self) -> None:
         """The flusher may have finished an epoch: others may go on."""
         pacer = self.pacer
-        if self.room.wants_commit:
+        if self.room.wants_commit or self.snapshots.wants_commit:
             pacer.cut_if_idle()
         if pacer.writers_wait or self.room.writers_waiting:
             pacer.relieve()
@@ -602,6 +605,7 @@ class Engine:
         self.expiry.tick()
         self.field_expiry.tick()
         self.redo.tick()
+        self.snapshots.tick()
         self.pacer.relieve()
         self.pacer.flush_if_due()
         self._look_around()
@@ -660,6 +664,7 @@ class Engine:
         """
         self.redo.close()
         self.workers.stop()
+        self.snapshots.close()
         try:
             self.redo.close_writer()
         except OSError as error:

@@ -108,6 +108,14 @@ class Session:
         # would even break it.
         self._held: list[object] = []
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine; so is one without a connection."""
+        address = self.address
+        host, _, port = address.rpartition(":")
+        is_unix_socket = port == "0"
+        return not address or is_unix_socket or host.startswith(("127.", "[::1]", "[::ffff:127."))
+
     def tell(self, message: object) -> None:
         """Send ``message``, which no request asked for; after the reply of what is running."""
         if self.is_running:

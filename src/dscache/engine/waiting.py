@@ -67,15 +67,22 @@ class KeysFault(Fault):
 
 
 class JobFault(Fault):
-    """``job`` must run in the scan thread; its result is ``Wait.results[name]`` at the next try.
+    """``job`` must run elsewhere; its result is ``Wait.results[name]`` at the next try.
 
-    The job must not touch entries; it may raise DscacheError.
+    ``submit``, that of a snapshot, has it run, once; without one it runs in the scan thread. The job
+    must not touch entries; it may raise DscacheError.
     """
 
-    def __init__(self, name: str, job: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        name: str,
+        job: Callable[[], object],
+        submit: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
         super().__init__()
         self.name: Final = name
         self.job: Final = job
+        self.submit: Final = submit
 
 
 class CommitFault(Fault):

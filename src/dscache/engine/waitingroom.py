@@ -25,6 +25,7 @@ from dscache.cache.wait import (
     FOR_PAUSE,
     FOR_ROOM,
     FOR_SCAN,
+    FOR_SNAPSHOT,
     Wait,
 )
 from dscache.cache.workers import Workers
@@ -81,7 +82,7 @@ class _Settling:
 
 
 class _Job:
-    """A job of a suspended command, on its way through the scan thread and back.
+    """A job of a suspended command, on its way through another thread and back.
 
     A class, and not nested functions: mypyc 2.4 keeps the variables of those in an object that it
     uses again before it has let go of what was in them. What a job holds (a snapshot) may give the
@@ -100,13 +101,13 @@ class _Job:
         self._error: DscacheError | None = None
 
     def run(self) -> None:
-        """In the scan thread."""
+        """In the thread that it was submitted to."""
         try:
             self._result = self._work()
         except DscacheError as error:
             self._error = error
         except Exception as unexpected:
-            # The scan thread must go on.
+            # The thread must go on.
             self._error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
         self._workers.post(self._end)
 
@@ -280,9 +281,10 @@ class WaitingRoom:
                     self._want(None, wanted)
 
     def _arrange_job(self, wait: Suspension, fault: JobFault) -> None:
-        wait.reason = FOR_SCAN
+        wait.reason = FOR_SCAN if fault.submit is None else FOR_SNAPSHOT
         wait.pending += 1
-        self._workers.submit_scan(_Job(self, self._workers, wait, fault).run)
+        submit = fault.submit or self._workers.submit_scan
+        submit(_Job(self, self._workers, wait, fault).run)
 
     def job_ended(self, wait: Suspension, name: str, result: object) -> None:
         """A job has run for ``wait``; it has set the error if it has failed."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from dscache.cache.catalog import LIBRARIES, SpaceTally
 from dscache.cache.loader import Load, take_payload, take_record
+from dscache.engine.version import REDIS_VERSION
+from dscache.rdb.file_writer import FileWriter
 from dscache.store.base import DATA, PAYLOADS
 from dscache.store.layout import split_data_key
 from dscache.store.pages import pages
@@ -26,9 +28,16 @@ def count_keys(engine: Engine) -> int:
     return sum(line.keys for line in _databases(engine))
 
 
-def has_due_fields(engine: Engine) -> bool:
-    """Whether there is a hash with fields that expire."""
-    return any(line.subexpires > 0 for line in _databases(engine))
+def rdb_output(engine: Engine, write: Callable[[bytes], object]) -> FileWriter:
+    """What makes an RDB file of the data set of ``engine``, for ``export``."""
+    has_due_fields = any(line.subexpires > 0 for line in _databases(engine))
+    writer = FileWriter(write, engine.config, has_due_fields)
+    writer.about(b"redis-ver", REDIS_VERSION.encode())
+    writer.about(b"redis-bits", b"64")
+    writer.about(b"ctime", b"%d" % int(engine.core.clock.time()))
+    writer.about(b"used-mem", b"%d" % engine.residency.used_bytes())
+    writer.about(b"aof-base", b"0")
+    return writer
 
 
 def export(engine: Engine, output: Output, on_progress: Callable[[int], None]) -> int:

@@ -39,6 +39,7 @@ from dscache.server.logs import set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
+from dscache.server.rdb_process import RdbProcess
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
 
@@ -129,6 +130,8 @@ class Server:
             config, directory, table, extensions, self._want_turn, self._wake
         )
         try:
+            target = Path(config.dir, config.dbfilename)
+            engine.snapshots.serve(RdbProcess(config), directory, target)
             if not config.volatile:
                 open_log(engine, directory, Files())
         except BaseException:

@@ -7,9 +7,11 @@ An engine must promise:
    of it. Batches take effect in the order of their commits.
 2. **Ordered keys.** ``scan`` goes through a column in the order of the keys' bytes.
 3. **Snapshots.** ``snapshot`` is O(1); scanning one sees the store as it was then.
-4. **No long hold of the GIL.** Every call may be made from an I/O thread while the event loop runs;
+4. **Copies.** ``copy`` gives a directory that holds the store as it was when the last commit returned, at
+   little cost in time and space, whatever its size.
+5. **No long hold of the GIL.** Every call may be made from an I/O thread while the event loop runs;
    none may keep the interpreter to itself for more than a fraction of a millisecond.
-5. **Bounded memory.** ``memory_bytes`` is what the engine holds; it stays near the budget given.
+6. **Bounded memory.** ``memory_bytes`` is what the engine holds; it stays near the budget given.
 
 A commit that raises may nevertheless have become durable (its batch is in the journal, say, and
 RocksDB did not take it). So the caller keeps the changes, commits them again, and before it looks at
@@ -18,8 +20,8 @@ the store to prepare that commit calls ``catch_up``.
 Threads: ``read_many``, ``scan`` and ``snapshot`` may be called from any thread at any time, also
 while a commit runs in another thread; a key that the running commit changes may then be read as
 before or as after (the cache never asks for one: it answers for keys that are being saved).
-``commit``, ``catch_up`` and ``close`` are called from one thread at a time. All calls may block; the
-event loop never makes them, except for a blocking load as the last resort. (``memory_bytes``,
+``commit``, ``copy``, ``catch_up`` and ``close`` are called from one thread at a time. All calls may
+block; the event loop never makes them, except for a blocking load as the last resort. (``memory_bytes``,
 ``disk_bytes``, ``counters`` and ``set_memory_budget`` never block: the event loop makes them.)
 """
 
@@ -28,6 +30,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dscache.store.batch import Batch
 
 #: Columns. RocksDB calls them column families.
@@ -85,6 +89,11 @@ class Store(Protocol):
 
     def snapshot(self) -> Snapshot:
         """The store as it is now. O(1)."""
+        ...
+
+    def copy(self, directory: Path) -> None:
+        """Make ``directory`` a data directory that has what was committed. Raises StoreError if it exists, or
+        cannot be made; then nothing is left of it."""
         ...
 
     def memory_bytes(self) -> int:

@@ -19,6 +19,7 @@ from typing import Final
 from rocksdict import (
     AccessType,
     Cache,
+    Checkpoint,
     ColumnFamily,
     Rdict,
     RdictIter,
@@ -150,6 +151,14 @@ class Database:
                     "disable_auto_compactions": "false",
                 }
             )
+
+    def copy(self, path: Path) -> None:
+        """Make a copy of all that has been written out; its tables are hard links to ours, or copies if
+        ``path`` is on another file system.
+
+        rocksdict keeps the GIL for it: 2 ms for 24 tables.
+        """
+        Checkpoint(self._db).create_checkpoint(str(path))
 
     def is_written_out(self) -> bool:
         """Whether no full memtable waits to be written out."""

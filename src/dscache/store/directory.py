@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,10 @@ LOCK_NAME: Final = "LOCK.dscache"
 VERSION_NAME: Final = "FORMAT"
 #: What else is in it.
 PARTS: Final = ("rocksdb", "journal", "appendonlydir")
+#: And, while a snapshot is written, what that is read from.
+SNAPSHOT_NAME: Final = "snapshot"
+
+_TABLE_SUFFIX: Final = ".sst"
 
 
 class DirectoryLock:
@@ -58,6 +63,42 @@ def require_data(directory: Path) -> None:
         )
 
 
+def copy_data(source: Path, target: Path) -> None:
+    """Copy the data of ``source``, which no server may use, to the folder ``target``. Tables never change, so
+    they become hard links where that is possible. Raises OSError, and StoreLockedError."""
+    lock = DirectoryLock(source) if (source / LOCK_NAME).exists() else None
+    try:
+        for name in PARTS:
+            if (source / name).exists():
+                shutil.copytree(source / name, target / name, copy_function=_link_or_copy)
+                _sync_files(target / name)
+        shutil.copyfile(source / VERSION_NAME, target / VERSION_NAME)
+        _sync_files(target)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    if source.endswith(_TABLE_SUFFIX):
+        try:
+            os.link(source, target)
+        except OSError:
+            # Another file system, or one that has no links.
+            pass
+        else:
+            return
+    shutil.copyfile(source, target)
+
+
+def _sync_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_directory(folder)
+
+
 def check_version(directory: Path, database: Path) -> None:
     """Refuse a directory of a newer format or of another program; mark a new one.
 
@@ -71,7 +112,7 @@ def check_version(directory: Path, database: Path) -> None:
         # RocksDB's CURRENT: the directory itself is some program's database.
         if database.exists() or (directory / "CURRENT").exists():
             raise StoreFormatError(f"{directory} holds a RocksDB that is not dscache's") from None
-        _mark(path)
+        mark(directory)
         return
     if not text:
         raise StoreFormatError(
@@ -88,8 +129,10 @@ def check_version(directory: Path, database: Path) -> None:
         )
 
 
-def _mark(path: Path) -> None:
-    """Write the mark as a whole or not at all: without it the next start would refuse its own data."""
+def mark(directory: Path) -> None:
+    """Make ``directory`` a data directory. The mark is written as a whole or not at all: without it the next
+    start would refuse its own data. Raises OSError."""
+    path = directory / VERSION_NAME
     new = path.with_suffix(".new")
     with new.open("w", encoding="ascii") as file:
         file.write(f"dscache {STORE_VERSION}\n")

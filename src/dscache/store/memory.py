@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dscache.errors import StoreError
 from dscache.store.base import COLUMN_NAMES
 from dscache.store.batch import Batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class MemorySnapshot:
@@ -85,6 +88,10 @@ class MemoryStore:
     def snapshot(self) -> MemorySnapshot:
         """See ``Store.snapshot``. O(n): it copies."""
         return MemorySnapshot([dict(column) for column in self.columns])
+
+    def copy(self, directory: Path) -> None:
+        """There is no directory that could be copied. Raises StoreError."""
+        raise StoreError("a store in memory cannot be copied")
 
     def memory_bytes(self) -> int:
         """Nothing is charged: the unit tests account for entries only."""

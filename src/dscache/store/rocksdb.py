@@ -32,6 +32,7 @@ meanwhile. Snapshots do not survive it: scanning one raises StoreError.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import weakref
 from pathlib import Path
@@ -43,7 +44,7 @@ from dscache.errors import StoreError
 from dscache.store.base import DATA
 from dscache.store.batch import Batch
 from dscache.store.database import RANGE, Database, Stalled, scan_range, walk
-from dscache.store.directory import DirectoryLock, check_version
+from dscache.store.directory import DirectoryLock, check_version, mark
 from dscache.store.gate import Gate
 from dscache.store.journal import Journal, Operation, sync_directory
 from dscache.store.options import MANIFEST_BYTES, write_buffer_bytes
@@ -314,6 +315,31 @@ class RocksStore:
             snapshot = RocksSnapshot(self._gate, self._readable().columns[DATA].iter())
             self._snapshots.add(snapshot)
             return snapshot
+
+    def copy(self, directory: Path) -> None:
+        """See ``Store.copy``. All memtables are written out first, which releases the GIL."""
+        self.catch_up()
+        database = self._database
+        assert database is not None
+        try:
+            database.write_out(wait=True)
+        except Exception as error:  # rocksdict raises nothing more precise
+            self._stopped(str(error))
+            raise StoreError(f"RocksDB cannot write: {error}") from error
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            raise StoreError(f"{directory} exists already") from None
+        except OSError as refusal:
+            raise StoreError(f"{directory} cannot be made: {refusal.strerror}") from refusal
+        try:
+            database.copy(directory / self._path.name)
+            mark(directory)
+            sync_directory(directory.parent)
+        except Exception as failure:  # of RocksDB, or of the system
+            shutil.rmtree(directory, ignore_errors=True)
+            reason = failure.strerror if isinstance(failure, OSError) else failure
+            raise StoreError(f"the store cannot be copied to {directory}: {reason}") from failure
 
     def memory_bytes(self) -> int:
         """Block cache (with index and filter blocks), memtables, and the readers of open tables."""

@@ -182,6 +182,18 @@ STORE: Final = Section(
             lambda engine: engine.flusher.last_commit_keys,
         ),
         Figure(
+            "store_last_commit_time",
+            GAUGE,
+            "When the last epoch was committed, in seconds since 1970; 0 before the first.",
+            lambda engine: engine.flusher.last_commit_ms // 1000,
+        ),
+        Figure(
+            "store_unsaved_changes",
+            GAUGE,
+            "Changes that no committed epoch has; the redo log may have them.",
+            lambda engine: engine.flusher.unsaved_changes,
+        ),
+        Figure(
             "store_oldest_dirty_ms",
             GAUGE,
             "Age of the oldest change that is not on disk yet, in milliseconds; 0 if all are.",

@@ -11,19 +11,10 @@ if TYPE_CHECKING:
     from dscache.engine.engine import Engine
 
 
-def _last_save_time(engine: Engine) -> int:
-    return engine.flusher.last_commit_ms // 1000 or int(engine.started_at)
-
-
-def _last_save_seconds(engine: Engine) -> int:
-    flusher = engine.flusher
-    return int(flusher.last_commit_seconds) if flusher.last_commit_ms else -1
-
-
 PERSISTENCE: Final = Section(
     "Persistence",
-    "How the data set gets to the disk, under the names of Redis's snapshots: an epoch of changes is"
-    " what a snapshot is there. The section store says it in dscache's own words.",
+    "RDB files (SAVE, BGSAVE) and the redo log, under Redis's names. How safe the data are does not depend"
+    " on the former: the section store says how they get to the disk.",
     [
         Figure(
             "loading",
@@ -35,38 +26,62 @@ PERSISTENCE: Final = Section(
         Figure(
             "rdb_changes_since_last_save",
             GAUGE,
-            "Changes that are not on disk yet.",
-            lambda engine: engine.flusher.unsaved_changes,
+            "Changes since the last RDB file was begun that was completed, or since the start.",
+            lambda engine: engine.snapshots.changes,
         ),
         Figure(
             "rdb_bgsave_in_progress",
             GAUGE,
-            "1 while an epoch is being saved.",
-            lambda engine: int(engine.flusher.is_saving),
+            "1 while an RDB file is being made.",
+            lambda engine: int(engine.snapshots.is_busy),
         ),
         Figure(
             "rdb_last_save_time",
             GAUGE,
-            "When the last epoch was committed, in seconds since 1970; the start, before that.",
-            _last_save_time,
+            "When the last RDB file was completed, in seconds since 1970; the start, before that.",
+            lambda engine: int(engine.snapshots.saved_at),
         ),
         Figure(
             "rdb_last_bgsave_status",
             TEXT,
-            "ok, or err while commits fail; store_last_error says why.",
-            lambda engine: "err" if engine.flusher.last_error else "ok",
+            "ok, or err if the last RDB file could not be made; rdb_last_bgsave_error says why.",
+            lambda engine: "err" if engine.snapshots.last_error else "ok",
+        ),
+        Figure(
+            "rdb_last_bgsave_error",
+            TEXT,
+            "What the last RDB file failed at; empty if it was completed.",
+            lambda engine: engine.snapshots.last_error,
         ),
         Figure(
             "rdb_last_bgsave_time_sec",
             GAUGE,
-            "Whole seconds that the last epoch took; -1 before the first.",
-            _last_save_seconds,
+            "Whole seconds that the last RDB file took; -1 before the first.",
+            lambda engine: int(engine.snapshots.last_seconds),
+        ),
+        Figure(
+            "rdb_current_bgsave_time_sec",
+            GAUGE,
+            "Whole seconds that the present RDB file has taken so far; -1 if there is none.",
+            lambda engine: int(engine.snapshots.seconds()),
+        ),
+        Figure(
+            "current_save_keys_processed",
+            GAUGE,
+            "Keys that the present RDB file has, or the last one had.",
+            lambda engine: engine.snapshots.done_keys,
+        ),
+        Figure(
+            "current_save_keys_total",
+            GAUGE,
+            "Keys that it is to have.",
+            lambda engine: engine.snapshots.total_keys,
         ),
         Figure(
             "rdb_saves",
             COUNTER,
-            "Epochs committed since the start.",
-            lambda engine: engine.flusher.epochs,
+            "RDB files completed since the start.",
+            lambda engine: engine.snapshots.saves,
         ),
         Figure(
             "aof_enabled",
