@@ -114,6 +114,11 @@ class Server:
         }
         return Memory(kib["VmRSS"] * 1024, kib["RssAnon"] * 1024, kib["VmHWM"] * 1024)
 
+    def written_bytes(self) -> int:
+        """What it has had the disk write."""
+        lines = Path(f"/proc/{self._process.pid}/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["write_bytes"])
+
     def info(self) -> dict[str, str]:
         with Client(self.port) as client:
             return client.info()
@@ -184,15 +189,16 @@ def running(
     directory: Path,
     maxmemory_bytes: int,
     durability: Durability = Durability.NONE,
+    directives: Sequence[str] = (),
 ) -> Iterator[Server]:
     """A server of that kind in that directory, stopped at the end; the directory stays.
 
-    Raises `StartError`.
+    ``directives`` are more words of its command line. Raises `StartError`.
     """
     port = _free_port()
     directory.mkdir(parents=True, exist_ok=True)
     log_path = directory / "bench-server.log"
-    command = _command(kind, port, directory, maxmemory_bytes, durability)
+    command = [*_command(kind, port, directory, maxmemory_bytes, durability), *directives]
     with log_path.open("ab") as log:
         began = time.perf_counter()
         process = _spawn(command, log)

@@ -7,11 +7,13 @@ from bench.report import Report
 from bench.scenarios import (
     commands,
     containers,
+    durability,
     hits_under_misses,
     in_cache,
     larger_than_memory,
     memory,
     policies,
+    snapshots,
     startup,
     through_20mb,
 )
@@ -25,6 +27,8 @@ SCENARIOS: Final[dict[str, Callable[[Settings], Report]]] = {
     "through_20mb": through_20mb.run,
     "hits_under_misses": hits_under_misses.run,
     "startup": startup.run,
+    "durability": durability.run,
+    "snapshots": snapshots.run,
     "memory": memory.run,
     "policies": policies.run,
 }

@@ -69,7 +69,7 @@ class Snapshots:
         self.directory: Path | None = None
         self._copy = Path()
         self._target = Path()
-        self._thread: threading.Thread | None = None
+        self._scribe: threading.Thread | None = None
         self._state = IDLE
         # The epoch that has all that was there at the beginning, and the number of changes up to there.
         self._epoch = _NOT_KNOWN
@@ -186,8 +186,8 @@ class Snapshots:
 
     def _begin_to_write(self) -> None:
         self._state = WRITING
-        self._thread = threading.Thread(target=self._write, name="dscache-snapshot", daemon=True)
-        self._thread.start()
+        self._scribe = threading.Thread(target=self._write, name="dscache-snapshot", daemon=True)
+        self._scribe.start()
 
     def _write(self) -> None:
         """In a thread that waits for the process."""
@@ -210,7 +210,7 @@ class Snapshots:
 
     def _end(self) -> None:
         now = self._engine.core.clock.time()
-        self._thread = None
+        self._scribe = None
         self._state = IDLE
         self.last_seconds = now - self.began_at
         if self._error is None:
@@ -256,9 +256,9 @@ class Snapshots:
 
     def close(self) -> None:
         """Give up the one that is being made; the engine's threads have ended."""
-        thread = self._thread
-        if thread is not None and self._writer is not None:
+        scribe = self._scribe
+        if scribe is not None and self._writer is not None:
             self._writer.stop()
-            thread.join()
+            scribe.join()
         if self.is_busy:
             self._remove_copy()
