@@ -1,7 +1,9 @@
 """Where the server listens: TCP addresses, with TLS or without, and a Unix socket.
 
-TCP sockets are bound at once, when ``open`` or ``rebind`` is called, so that CONFIG SET port and bind
-can be refused; the event loop takes them over in its next turn (the kernel keeps who connects before).
+A socket that the service manager has bound already (``systemd``) is taken in place of one of our own, if it
+is for an address that is wanted. TCP sockets are bound at once, when ``open`` or ``rebind`` is called, so
+that CONFIG SET port and bind can be refused; the event loop takes them over in its next turn (the kernel
+keeps who connects before).
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ _ALL: Final = {"*": "0.0.0.0", "::*": "::"}
 
 
 class Listeners:
-    """The listening sockets. ``make`` makes a connection of a kind, "tcp", "tls" or "unix"."""
+    """The listening sockets. ``make`` makes a connection of a kind, "tcp", "tls" or "unix"; ``inherited``
+    are those that listen already."""
 
-    def __init__(self, config: Config, make: Callable[[str], Connection]) -> None:
+    def __init__(
+        self, config: Config, make: Callable[[str], Connection], inherited: list[socket.socket]
+    ) -> None:
         self._config = config
         self._make = make
+        self._inherited = inherited
         # By address and port: the sockets that are wanted, those that the event loop has taken over,
         # and what they became.
         self._wanted: dict[tuple[str, int], list[socket.socket]] = {}
@@ -42,7 +48,9 @@ class Listeners:
         self._context: ssl.SSLContext | None = None
         self._context_in_use: ssl.SSLContext | None = None
         self._unix: asyncio.Server | None = None
+        # Its path, if it goes with the server.
         self._unix_path = ""
+        self._shown_unix_path = ""
 
     async def open(self) -> None:
         """Start to listen as configured. Raises ConfigError that names the address."""
@@ -50,6 +58,12 @@ class Listeners:
         await self.take_over()
         if self._config.unixsocket:
             await self._open_unix(self._config.unixsocket)
+        if self._inherited:
+            where = _shown(self._inherited[0].getsockname())
+            raise ConfigError(
+                f"the service manager has passed on a socket for {where}, which is not what bind, port,"
+                " tls-port or unixsocket say: let them agree"
+            )
         if not self._tcp and self._unix is None:
             raise ConfigError("nothing to listen on: set port, tls-port or unixsocket")
 
@@ -103,6 +117,10 @@ class Listeners:
             for family, kind, protocol, _, where in socket.getaddrinfo(
                 _ALL.get(address, address), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             ):
+                inherited = self._take_inherited(where)
+                if inherited is not None:
+                    bound.append(inherited)
+                    continue
                 one = socket.socket(family, kind, protocol)
                 bound.append(one)
                 one.setblocking(False)
@@ -115,6 +133,14 @@ class Listeners:
                 one.close()
             raise
         return bound
+
+    def _take_inherited(self, where: object) -> socket.socket | None:
+        """The socket that listens at ``where`` already, if one does; it is ours from then on."""
+        for one in self._inherited:
+            if one.getsockname() == where:
+                self._inherited.remove(one)
+                return one
+        return None
 
     def _listen_beside_ours(self, one: socket.socket, where: tuple[object, ...], port: int) -> None:
         """Listen, though we may do so already on an address that this one covers or is covered by.
@@ -171,6 +197,14 @@ class Listeners:
 
     async def _open_unix(self, path: str) -> None:
         loop = asyncio.get_running_loop()
+        inherited = self._take_inherited(path)
+        if inherited is not None:
+            self._unix = await loop.create_unix_server(
+                lambda: self._make("unix"),  # type: ignore[arg-type, return-value]
+                sock=inherited,
+            )
+            self._shown_unix_path = path
+            return
         try:
             # A socket that a killed server left behind is replaced (the event loop sees to that, and
             # takes nothing but a socket away); one that somebody listens on must not be taken from
@@ -187,7 +221,7 @@ class Listeners:
                 os.chmod(path, self._config.unixsocketperm)
         except OSError as error:
             raise ConfigError(_cannot_listen(f"unixsocket {path}", error)) from error
-        self._unix_path = path
+        self._unix_path = self._shown_unix_path = path
 
     def close(self) -> None:
         """Stop listening; connections stay."""
@@ -200,8 +234,9 @@ class Listeners:
         if self._unix is not None:
             self._unix.close()
             self._unix = None
-            with contextlib.suppress(OSError):
-                os.unlink(self._unix_path)
+            if self._unix_path:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._unix_path)
 
     def sockets(self) -> list[socket.socket]:
         """The TCP sockets without TLS that the event loop has taken over."""
@@ -215,11 +250,18 @@ class Listeners:
         found = []
         for bound in self._wanted.values():
             for one in bound:
-                host, port = one.getsockname()[:2]
-                found.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+                found.append(_shown(one.getsockname()))
         if self._unix is not None:
-            found.append(self._unix_path)
+            found.append(self._shown_unix_path)
         return found
+
+
+def _shown(where: str | tuple[str, int]) -> str:
+    """What a socket is bound to, for people."""
+    if isinstance(where, str):
+        return where
+    host, port = where[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _in_use(error: OSError) -> bool:

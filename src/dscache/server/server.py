@@ -40,6 +40,7 @@ from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
 from dscache.server.rdb_process import RdbProcess
+from dscache.server.systemd import Notifier, inherited_sockets
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
 
@@ -79,6 +80,7 @@ class Server:
         self._timer_at = 0.0
         self._has_failed = False
         self._volatile: VolatileDirectory | None = None
+        self._manager = Notifier(os.environ)
 
     def run(self) -> int:
         """Serve until told to stop.
@@ -145,7 +147,7 @@ class Server:
         engine.counters.config_file = config.path or ""
         engine.counters.executable = sys.executable
         make = partial(Connection, engine, self._clients)
-        self._listeners = Listeners(config, make)
+        self._listeners = Listeners(config, make, inherited_sockets(os.environ))
         engine.scripts.serve_meanwhile = Meanwhile(
             self._clients, make, self._listeners.sockets
         ).serve
@@ -178,6 +180,7 @@ class Server:
             config.resolved_maxmemory() >> 20,
             time.perf_counter() - started,
         )
+        self._manager.tell("READY=1")
         self._loop.set_exception_handler(self._on_unexpected)
         ticking = asyncio.create_task(self._tick())
         ticking.add_done_callback(self._on_tick_ended)
@@ -234,9 +237,12 @@ class Server:
         engine = self._engine
         open_files = OpenFiles()
         interval = 0.0
-        next_tick = time.perf_counter()
+        next_tick = next_sign = time.perf_counter()
         while True:
             now = time.perf_counter()
+            if self._manager.watchdog_seconds and now >= next_sign:
+                self._manager.tell("WATCHDOG=1")
+                next_sign = now + self._manager.watchdog_seconds
             if now >= next_tick:
                 engine.tick()
                 self._clients.tick(engine.core.clock.time())
@@ -279,6 +285,7 @@ class Server:
     def _shut_down(self) -> int:
         engine = self._engine
         engine.shutting_down = True
+        self._manager.tell("STOPPING=1")
         self._listeners.close()
         code = 1 if self._has_failed else 0
         if self._save:
