@@ -50,10 +50,14 @@ _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _GIVE_UP_SECONDS: Final = 60.0
 
+# Valkey writes the forms of values that came with version 9 only for replicas that say that they know them,
+# and fails if it needs one.
+_VERSION: Final = ("REPLCONF", "version", "9.0.0")
+
 # Of the stream, but no changes.
 _NO_CHANGES: Final = (b"PING", b"PUBLISH", b"SPUBLISH")
 
-#: What PSYNC may be refused with by a server that will accept it later.
+# What PSYNC may be refused with by a server that will accept it later.
 _LATER: Final = (b"-LOADING", b"-NOMASTERLINK", b"-MASTERDOWN")
 
 
@@ -238,8 +242,8 @@ class Follower:
             self.has_data_set = True
         except SourceAwayError as error:
             raise SourceError(
-                f"{error}, in the middle of its data set (its client-output-buffer-limit for replicas or its"
-                " repl-timeout may be too small)"
+                f"{error}, in the middle of its data set. Its log says why; its client-output-buffer-limit"
+                " for replicas or its repl-timeout may be too small"
             ) from error
 
     # Changes
@@ -354,8 +358,11 @@ class Follower:
         self.close()
         self._connection = self._source.connect()
         words = ("REPLCONF", "capa", "eof", "capa", "psync2")
-        self._connection.send([words])
-        if is_unknown_command(self._connection.reply()):
+        self._connection.send([words, _VERSION])
+        reply = self._connection.reply()
+        # Redis refuses the second, which is Valkey's.
+        self._connection.reply()
+        if is_unknown_command(reply):
             raise SourceError(
                 f"{self._source.name} has no replicas (REPLCONF): import without --follow"
             )

@@ -89,8 +89,8 @@ class Source:
             raise CommandLineError(f"the URL of the server is wrong: {error}") from error
         try:
             connection.connect()
-        except RedisError as error:
-            raise explained(self.name, error) from error
+        except RedisError as failure:
+            raise explained(self.name, failure) from failure
         return SourceConnection(self.name, connection)
 
 
@@ -111,14 +111,6 @@ class SourceConnection:
         """Hang up."""
         self._connection.disconnect()
 
-    def call(self, *words: bytes | str | int) -> object:
-        """The reply to one command. A refusal is a SourceError."""
-        self.send([words])
-        reply = self.reply()
-        if isinstance(reply, ResponseError):
-            raise explained(self._name, reply)
-        return reply
-
     def send(self, commands: Iterable[tuple[bytes | str | int, ...]]) -> None:
         """Send commands at once, each of which gets a ``reply``."""
         try:
@@ -130,8 +122,8 @@ class SourceConnection:
         """The reply to the next of the commands that were sent; an error is a ResponseError."""
         try:
             return self._connection.read_response()
-        except ResponseError as error:
-            return error
+        except ResponseError as refusal:
+            return refusal
         except RedisError as error:
             raise explained(self._name, error) from error
 
@@ -152,7 +144,7 @@ def is_unknown_command(reply: object) -> bool:
 
 def explained(name: str, error: RedisError) -> SourceError:
     """What ``error`` of the server ``name`` means, and what to do."""
-    text = str(error)
+    text = str(error).removesuffix(".")
     if isinstance(error, AuthenticationError):
         return SourceError(
             f"{name} does not let us in: {text}. Give the user and the password in the URL, or the password"
