@@ -137,6 +137,31 @@ def test_a_server_that_has_forgotten_the_changes_is_followed_no_longer(driver: D
         _follow(driver, first, second, until=lambda _: False)
 
 
+def test_it_may_end_while_the_connection_is_lost(driver: Driver) -> None:
+    seen: list[bytes] = []
+
+    def first(replica: Replica) -> None:
+        replica.give_file(FILE)
+        replica.send(_stream(("SELECT", 0), ("INCR", "k")))
+
+    def second(replica: Replica) -> None:
+        seen.append(b"came back, in vain")
+
+    follower = _follow(driver, first, second, until=lambda _: bool(seen))
+    assert not follower.is_idle
+    assert driver.run("GET", "k") == b"2"
+
+
+def test_who_may_not_ask_is_told_what_is_needed(driver: Driver) -> None:
+    def part(replica: Replica) -> None:
+        replica.expect(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")
+        replica.send(b"-NOPERM no\r\n-NOPERM no\r\n")
+        replica.wait_for_end()
+
+    with pytest.raises(SourceError, match="does not allow it: no; needed are PSYNC and REPLCONF"):
+        _follow(driver, part, until=lambda _: False)
+
+
 def test_it_ends_with_a_whole_transaction(driver: Driver) -> None:
     beginning = _stream(("SELECT", 0), ("MULTI",), ("INCR", "k"))
 

@@ -19,11 +19,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from redis.exceptions import ResponseError
+
 from dscache.engine.replay import carry_out, load_ahead, session_for_replay
 from dscache.engine.waitingroom import LOOK_AHEAD
 from dscache.errors import ConfigError, DscacheError, ProtocolError, SourceAwayError, SourceError
 from dscache.moving.importing import Importer
-from dscache.moving.source import SILENCE_SECONDS, Source, SourceConnection, is_unknown_command
+from dscache.moving.source import (
+    SILENCE_SECONDS,
+    Source,
+    SourceConnection,
+    explained,
+    is_unknown_command,
+)
 from dscache.rdb.file_reader import FileReader
 from dscache.wire.request import RequestParser
 
@@ -57,6 +65,8 @@ _VERSION: Final = ("REPLCONF", "version", "9.0.0")
 # Of the stream, but no changes.
 _NO_CHANGES: Final = (b"PING", b"PUBLISH", b"SPUBLISH")
 
+_NEEDED: Final = "; needed are PSYNC and REPLCONF"
+
 # What PSYNC may be refused with by a server that will accept it later.
 _LATER: Final = (b"-LOADING", b"-NOMASTERLINK", b"-MASTERDOWN")
 
@@ -75,8 +85,8 @@ class _Incoming:
         if self._held:
             found, self._held = self._held[:most], self._held[most:]
             return found
-        self._socket.settimeout(_LOOK_SECONDS)
         try:
+            self._socket.settimeout(_LOOK_SECONDS)
             found = self._socket.recv(most)
         except TimeoutError:
             if time.monotonic() - self._heard > SILENCE_SECONDS:
@@ -115,8 +125,8 @@ class _Incoming:
     def send(self, *words: bytes) -> None:
         """Send a command."""
         request = [b"*%d\r\n" % len(words), *(b"$%d\r\n%b\r\n" % (len(one), one) for one in words)]
-        self._socket.settimeout(SILENCE_SECONDS)
         try:
+            self._socket.settimeout(SILENCE_SECONDS)
             self._socket.sendall(b"".join(request))
         except OSError as error:
             raise self._ended(str(error)) from error
@@ -366,6 +376,8 @@ class Follower:
             raise SourceError(
                 f"{self._source.name} has no replicas (REPLCONF): import without --follow"
             )
+        if isinstance(reply, ResponseError):
+            raise SourceError(f"{explained(self._source.name, reply)}{_NEEDED}")
         self._incoming = _Incoming(self._connection, self._source.name)
         self._incoming.send(b"PSYNC", replication, offset)
         return self._incoming.line()
@@ -374,7 +386,7 @@ class Follower:
         text = answer.removeprefix(b"-").decode("utf-8", "replace")
         if answer.startswith(_LATER):
             return SourceAwayError(f"{self._source.name} is not ready: {text}")
-        needed = "; needed are PSYNC and REPLCONF" if answer.startswith(b"-NOPERM") else ""
+        needed = _NEEDED if answer.startswith(b"-NOPERM") else ""
         return SourceError(f"{self._source.name} does not let itself be followed: {text}{needed}")
 
     def _resume(self, cause: SourceAwayError, is_over: Callable[[], bool]) -> None:
