@@ -33,7 +33,7 @@ class Status:
         self._rate = 0.0
         self._measured = time.perf_counter()
         self._done = 0
-        self._spinner = _spinner() if sys.stderr.isatty() else None
+        self._spinner = _spinner(name) if sys.stderr.isatty() else None
 
     def __enter__(self) -> Status:
         if self._spinner is not None:
@@ -79,11 +79,11 @@ class Status:
         return f"{self._name}: {share}{size:,.1f} MB of the data set, {self._rate / 1e6:.1f} MB/s"
 
 
-def _spinner() -> Spinner:
+def _spinner(name: str) -> Spinner:
     from rich.console import Console
     from rich.status import Status as Spinner
 
-    return Spinner("", console=Console(stderr=True))
+    return Spinner(f"{name}: waiting for the data set", console=Console(stderr=True))
 
 
 class EndSignal:
