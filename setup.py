@@ -46,6 +46,7 @@ COMPILED_MODULES = (
 # - the rest of store: it waits for the disk, in I/O threads, and subclasses the engine's classes.
 # - the rest of server: asyncio callbacks, once a connection or once a second; coroutines gain nothing.
 # - moving/output: an interface, as store/base is.
+# - moving/source, scanning, following: they wait for a server, and redis-py is not compiled either.
 # - lua: a script runs in Lua, and what it calls all the time is written in Lua too.
 # - cli: it runs once, and click's decorators want ordinary functions.
 # - each __init__.py: re-exports only, and a package must stay a folder that Python can look into.

@@ -86,3 +86,11 @@ class RdbError(DscacheError):
 class EmptyValueError(RdbError):
     """A container without elements. Old versions of Redis have written such keys; in files, today's
     skip them."""
+
+
+class SourceError(DscacheError):
+    """The server that a data set is taken from does not give it; the text names it and says why."""
+
+
+class SourceAwayError(SourceError):
+    """It cannot be reached now; it may be later."""

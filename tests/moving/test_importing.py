@@ -28,12 +28,14 @@ class File:
         self._content = io.BytesIO()
         self.writer = FileWriter(self._content.write, Config(), True)
 
-    def importer(self, driver: Driver, on_progress: Callable[[], None] = lambda: None) -> Importer:
-        """What imports it."""
+    def imported(self, driver: Driver, on_progress: Callable[[], None] = lambda: None) -> Importer:
+        """What has imported it."""
         self.writer.end()
         self._content.seek(0)
         reader = FileReader(self._content.read, "x.rdb", 1 << 29)
-        return Importer(driver.engine, reader, on_progress)
+        importer = Importer(driver.engine, on_progress)
+        importer.run(reader.next_item)
+        return importer
 
 
 @pytest.fixture
@@ -71,8 +73,7 @@ def test_keys_are_in_the_store_with_all_that_belongs_to_them(driver: Driver, fil
     file.writer.key(b"text", b"c", 0)
     file.writer.key(b"set", set_of([b"d"]), later_ms)
     file.writer.key(b"fields", _hash(later_ms, 0, later_ms + 1), 0)
-    importer = file.importer(driver)
-    importer.run()
+    importer = file.imported(driver)
     assert (importer.keys, importer.expired, importer.libraries) == (5, 0, 0)
     assert _stored(driver) == {0: {b"text", b"long"}, 3: {b"text", b"set", b"fields"}}
     assert driver.run("PEXPIRETIME", "long") == later_ms
@@ -82,8 +83,7 @@ def test_keys_are_in_the_store_with_all_that_belongs_to_them(driver: Driver, fil
 
 def test_libraries_of_functions_are_loaded_and_saved(driver: Driver, file: File) -> None:
     file.writer.library(LIBRARY)
-    importer = file.importer(driver)
-    importer.run()
+    importer = file.imported(driver)
     assert importer.libraries == 1
     assert driver.run("FCALL", "f", 0) == b"yes"
     again = Driver(driver.store)
@@ -97,8 +97,7 @@ def test_what_is_due_is_left_out_and_so_are_fields(driver: Driver, file: File) -
     file.writer.key(b"not yet", b"", now_ms + 1)
     file.writer.key(b"all fields", _hash(1, now_ms), 0)
     file.writer.key(b"one field", _hash(now_ms, now_ms + 1), 0)
-    importer = file.importer(driver)
-    importer.run()
+    importer = file.imported(driver)
     assert (importer.keys, importer.expired) == (2, 2)
     assert _stored(driver) == {0: {b"not yet", b"one field"}}
     assert driver.run("HKEYS", "one field") == [b"f1"]
@@ -116,7 +115,7 @@ def test_a_file_larger_than_memory_is_imported_in_several_epochs(file: File) -> 
             nonlocal most
             most = max(most, int(residency.entries_bytes + residency.saving_bytes))
 
-        file.importer(driver, measure).run()
+        file.imported(driver, measure)
         assert len(_stored(driver)[0]) == 20_000
         assert driver.engine.flusher.last_committed > 2
         assert 0 < most <= 8 << 20
@@ -130,14 +129,14 @@ def test_a_key_that_comes_twice_is_an_error(driver: Driver, file: File) -> None:
     file.writer.key(b"other", b"1", 0)
     file.writer.key(b"k", b"2", 0)
     with pytest.raises(RdbError, match="1 keys are in the file more than once"):
-        file.importer(driver).run()
+        file.imported(driver)
 
 
 def test_a_database_that_is_not_configured_is_an_error(driver: Driver, file: File) -> None:
     file.writer.database(4, 1, 0)
     file.writer.key(b"k", b"", 0)
     with pytest.raises(ConfigError, match="database 4, the configuration only 4: raise"):
-        file.importer(driver).run()
+        file.imported(driver)
 
 
 @pytest.mark.parametrize("source", [b"#!lua name=l\nno code", b"#!js name=l\n", LIBRARY])
@@ -147,7 +146,7 @@ def test_a_library_that_cannot_be_loaded_is_an_error(
     file.writer.library(LIBRARY)
     file.writer.library(source)
     with pytest.raises(RdbError, match="a library of functions cannot be loaded: ERR"):
-        file.importer(driver).run()
+        file.imported(driver)
 
 
 def test_a_disk_that_takes_nothing_is_an_error(file: File) -> None:
@@ -157,6 +156,6 @@ def test_a_disk_that_takes_nothing_is_an_error(file: File) -> None:
     file.writer.key(b"k", b"", 0)
     try:
         with pytest.raises(StoreError):
-            file.importer(driver).run()
+            file.imported(driver)
     finally:
         driver.close()

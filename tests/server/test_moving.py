@@ -11,7 +11,8 @@ import pytest
 
 from dscache.config import Config
 from dscache.rdb.file_writer import FileWriter
-from serving import DEADLINE_SECONDS, StartServer
+from fake_master import REPLICATION, FakeMaster, Replica
+from serving import DEADLINE_SECONDS, ServerProcess, StartServer, free_port
 
 LIBRARY = b"#!lua name=l\nredis.register_function('f', function() return 'yes' end)"
 
@@ -144,3 +145,109 @@ def test_the_configuration_file_says_how_many_databases_there_are(tmp_path: Path
     # Everything comes out, whatever the configuration.
     code, said, _ = _dscache("export", "--dir", tmp_path / "data", "--format", "json", "-")
     assert json.loads(said)["db"] == 20
+
+
+def _url(server: ServerProcess, user: str = "") -> str:
+    return f"redis://{user}127.0.0.1:{server.directives['port']}"
+
+
+def test_a_server_is_imported_while_it_runs(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(requirepass="p@ss")
+    with server.connect() as client:
+        assert client.call("AUTH", "p@ss") == b"OK"
+        assert client.call("FUNCTION", "LOAD", LIBRARY) == b"l"
+        assert client.call("SET", b"\xff\0", b"\xfe", "PXAT", 33177117420000) == b"OK"
+        assert client.call("HSET", "h", "f", "1", "g", "x" * 100_000) == 2
+        assert client.call("HPEXPIREAT", "h", 33177117420000, "FIELDS", 1, "f") == [1]
+        assert client.call("SELECT", 7) == b"OK"
+        assert client.call("XADD", "x", "5-5", "f", "v") == b"5-5"
+    code, said, errors = _dscache(
+        "import", "--dir", tmp_path / "data", _url(server, ":p%40ss@") + "/3"
+    )
+    assert (code, errors) == (0, "")
+    assert said.startswith(f"3 keys and 1 libraries of functions in {tmp_path / 'data'}, in ")
+    again = start_server(dir=str(tmp_path / "data"))
+    assert again.call("PEXPIRETIME", b"\xff\0") == 33177117420000
+    assert again.call("HPEXPIRETIME", "h", "FIELDS", 2, "f", "g") == [33177117420000, -1]
+    assert again.call("FCALL", "f", 0) == b"yes"
+    with again.connect() as client:
+        assert client.call("SELECT", 7) == b"OK"
+        assert client.call("XLEN", "x") == 1
+
+
+def test_a_server_is_imported_by_tls(start_server: StartServer, tmp_path: Path) -> None:
+    certificates = Path(__file__).with_name("certificates")
+    port = free_port()
+    server = start_server(
+        tls_port=port,
+        tls_cert_file=str(certificates / "server.crt"),
+        tls_key_file=str(certificates / "server.key"),
+        tls_ca_cert_file=str(certificates / "ca.crt"),
+    )
+    assert server.call("SET", "k", "v") == b"OK"
+    data = tmp_path / "data"
+    code, _, errors = _dscache("import", "--dir", data, f"rediss://localhost:{port}")
+    assert code == 1
+    assert f"rediss://localhost:{port} cannot be reached: " in errors
+    options = "&".join(
+        f"{name}={certificates / file}"
+        for name, file in (
+            ("ssl_ca_certs", "ca.crt"),
+            ("ssl_certfile", "client.crt"),
+            ("ssl_keyfile", "client.key"),
+        )
+    )
+    code, said, errors = _dscache("import", "--dir", data, f"rediss://localhost:{port}?{options}")
+    assert (code, errors) == (0, "")
+    assert said.startswith("1 keys ")
+
+
+def test_a_server_that_does_not_give_its_data_is_an_error_that_says_why(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server(requirepass="secret", user="poor on >p ~* +info +select")
+    name = _url(server)
+    for words, text in (
+        ([name], f"{name} does not let us in: Authentication required. Give the user and "),
+        ([_url(server, ":wrong@")], f"{name} does not let us in: invalid username-password pair"),
+        ([_url(server, "poor:p@")], "needed are INFO, SELECT, SCAN, DUMP, PEXPIRETIME"),
+        (["--follow", _url(server, ":secret@")], "has no replicas (REPLCONF): import without"),
+        ([f"redis://127.0.0.1:{free_port()}"], "cannot be reached: "),
+    ):
+        code, said, errors = _dscache("import", "--dir", tmp_path / "data", *words)
+        assert (code, said) == (1, "")
+        assert text in errors
+        assert "Traceback" not in errors
+        assert "secret" not in errors
+        assert not (tmp_path / "data").exists()
+    monkeypatch.setenv("REDISCLI_AUTH", "secret")
+    assert _dscache("import", "--dir", tmp_path / "data", name)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["http://x"], "must specify one of the following schemes (redis://, rediss://, unix://)"),
+        (["redis://x:99999"], "the URL of the server is wrong: "),
+        (["redis://x?color=red"], "has an unknown option 'color'"),
+        (["redis://x?ssl_ca_certs=x"], "the URL of the server is wrong: "),
+        (["--follow", "dump.rdb"], "dump.rdb is a file, which nobody changes: --follow needs"),
+    ],
+)
+def test_a_wrong_url_is_a_wrong_command_line(words: list[str], text: str, tmp_path: Path) -> None:
+    code, said, errors = _dscache("import", "--dir", tmp_path / "data", *words)
+    assert (code, said) == (2, "")
+    assert text in errors
+
+
+def _cut_short(replica: Replica) -> None:
+    replica.accept(b"?", b"-1", answer=b"+FULLRESYNC %b 0" % REPLICATION)
+    replica.send(b"$1000\r\nREDIS0011")
+
+
+def test_a_server_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
+    with FakeMaster(_cut_short) as master:
+        code, said, errors = _dscache("import", "--dir", tmp_path / "data", "--follow", master.url)
+    assert (code, said) == (1, "")
+    assert "is lost: the connection was closed, in the middle of its data set" in errors
+    assert list(tmp_path.iterdir()) == []

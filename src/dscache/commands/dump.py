@@ -103,9 +103,9 @@ def restore(session: Session, args: list[bytes]) -> object:
     due_ms = integer(args[2])
     if due_ms < 0:
         raise CommandError(_BAD_TTL)
-    now_ms = int(session.engine.core.now_ms)
+    core = session.engine.core
     if due_ms > 0 and not options.is_absolute:
-        due_ms += now_ms
+        due_ms += int(core.now_ms)
         if due_ms > I64_MAX:
             # Redis lets it overflow, takes the key for expired, and says OK.
             raise CommandError(_LATE_TTL)
@@ -115,7 +115,7 @@ def restore(session: Session, args: list[bytes]) -> object:
         value = restored(payload)
     except RdbError:
         raise CommandError(_BAD_FORMAT) from None
-    if 0 < due_ms <= now_ms:
+    if due_ms > 0 and core.is_due(due_ms):
         if options.replaces:
             keyspace.delete(key, b"del")
         return OK

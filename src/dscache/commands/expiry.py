@@ -132,9 +132,9 @@ def _expire(
     # Redis checks for an overflow by the unit on both sides, by the addition only above.
     if due < I64_MIN or due > I64_MAX:
         raise _invalid_time(command)
-    now_ms = int(session.engine.core.now_ms)
+    core = session.engine.core
     if is_relative:
-        due += now_ms
+        due += int(core.now_ms)
         if due > I64_MAX:
             raise _invalid_time(command)
     key = args[1]
@@ -142,7 +142,7 @@ def _expire(
     present = keyspace.expiry_of(key)
     if present is None or (condition is not None and not condition.allows(present, due)):
         return 0
-    if due <= now_ms:
+    if core.is_due(due):
         keyspace.delete(key, b"del")
     else:
         keyspace.set_expiry(key, due, b"expire")

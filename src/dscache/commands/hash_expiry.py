@@ -97,7 +97,7 @@ def _expire(
     names = _fields_at(args, place, b"ERR Parameter `numFields` should be greater than 0")
     if old is None:
         return [_NO_FIELD] * len(names)
-    is_past = due <= session.engine.core.now_ms
+    is_past = session.engine.core.is_due(due)
     answers: list[object] = []
     is_changed = False
     for name in names:
@@ -336,7 +336,7 @@ def hgetex(session: Session, args: list[bytes]) -> object:
     names = _fields_at(args, place)
     if fields is None:
         return [None] * len(names)
-    is_past = due <= session.engine.core.now_ms
+    is_past = session.engine.core.is_due(due)
     found: list[object] = []
     is_changed = False
     for name in names:
@@ -409,7 +409,7 @@ def hsetex(session: Session, args: list[bytes]) -> object:
         return 0
     keeps_due = options.expiry != b""
     sets_due = keeps_due and options.expiry != b"KEEPTTL"
-    is_past = options.due <= session.engine.core.now_ms
+    is_past = session.engine.core.is_due(options.due)
     fields = Hash() if old is None else old
     for place in range(0, len(pairs), 2):
         name = pairs[place]

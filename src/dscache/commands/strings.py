@@ -257,7 +257,7 @@ def getex(session: Session, args: list[bytes]) -> object:
             keyspace.set_expiry(key, 0, b"persist")
     elif expiry:
         due_ms = _due_ms(session, expiry, time, b"getex")
-        if due_ms <= session.engine.core.now_ms:
+        if session.engine.core.is_due(due_ms):
             keyspace.delete(key, b"del")
         else:
             keyspace.set_expiry(key, due_ms, b"expire")

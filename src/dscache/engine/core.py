@@ -79,6 +79,9 @@ class Core:
         self.stats: Final[Stats] = Stats()
         #: The time at which the running command (or transaction) takes place.
         self.now_ms: i64 = int(clock.time() * 1000)
+        #: What is due stays until a command deletes it: the commands come from a server that decides on
+        #: that by itself, and whatever it still sent to a key was done to the key as it was.
+        self.keeps_due: bool = False
         #: The running command is part of a transaction or a script: it cannot wait for a change, and
         #: has no client of its own.
         self.is_inner: bool = False
@@ -104,6 +107,10 @@ class Core:
         #: Some client is tracked: changes must be told to ``tracking``, which is the engine's, too.
         self.is_tracking: bool = False
         self.tracking: Tracking | None = None
+
+    def is_due(self, due_ms: i64) -> bool:
+        """Whether what is due at ``due_ms`` is gone. What was due by 1970 cannot be kept: 0 is never."""
+        return due_ms <= self.now_ms and (not self.keeps_due or due_ms <= 0)
 
     def tell(self, database: int, event: bytes, key: bytes) -> None:
         """Tell the listeners of an event; those of lookups before it come first."""

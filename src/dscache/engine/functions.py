@@ -203,7 +203,7 @@ class Functions:
         if not is_intact(payload):
             raise _error(b"DUMP payload version or checksum are wrong")
         fresh: dict[bytes, Library] = {}
-        for source in _sources_of(payload):
+        for source in sources_of(payload):
             library = self._compiled(source)
             if library.name in fresh:
                 raise _error(b"Library " + library.name + b" already exists")
@@ -352,8 +352,8 @@ def _words(line: bytes) -> list[bytes] | None:
     return [word.encode("utf-8", "surrogateescape") for word in words]
 
 
-def _sources_of(payload: bytes) -> list[bytes]:
-    """The sources in a payload that is intact. Raises CommandError."""
+def sources_of(payload: bytes) -> list[bytes]:
+    """The sources in a payload of FUNCTION DUMP that is intact. Raises CommandError."""
     reader = Reader(content_of(payload))
     sources: list[bytes] = []
     try:

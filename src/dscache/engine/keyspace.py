@@ -374,7 +374,7 @@ class Keyspace:
 
     def _expire_if_due(self, entry: Entry) -> bool:
         """Whether ``entry``, which has a due time, is past it; it is deleted then."""
-        if entry.expire_ms > self._core.now_ms:
+        if not self._core.is_due(entry.expire_ms):
             return False
         self._stats.expired_keys += 1
         self._remove(entry, b"expired")
@@ -386,7 +386,7 @@ class Keyspace:
         if not isinstance(value, Value):
             return False
         due_ms = value.next_due_ms()
-        return 0 < due_ms <= self._core.now_ms and self._expire_fields(entry, value) == 0
+        return due_ms > 0 and self._core.is_due(due_ms) and self._expire_fields(entry, value) == 0
 
     def _expire_fields(self, entry: Entry, value: Value) -> int:
         """Remove what is due, at least one field; how many are left. O(log n) for each, in general."""

@@ -27,6 +27,7 @@ from dscache.log.format import Frame, time_of
 from dscache.log.segments import Contents
 from dscache.log.writer import LogWriter
 from dscache.store.journal import sync_directory
+from dscache.wire.reply import ErrorReply
 from dscache.wire.request import RequestParser
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def _replay(engine: Engine, frames: Iterable[Frame], total_bytes: int) -> int:
 
     Raises LogDamagedError and StoreError.
     """
-    session = Session(engine, 0, engine.acl.default)
-    session.is_unrestricted = True
+    session = session_for_replay(engine)
     commands = 0
     done_bytes = 0
     shown = time.perf_counter()
@@ -109,6 +109,13 @@ def _replay(engine: Engine, frames: Iterable[Frame], total_bytes: int) -> int:
     return commands
 
 
+def session_for_replay(engine: Engine) -> Session:
+    """A session for commands that have been carried out before, here or by another server."""
+    session = Session(engine, 0, engine.acl.default)
+    session.is_unrestricted = True
+    return session
+
+
 def _requests(frame: Frame) -> list[list[bytes]]:
     parser = RequestParser(_MOST_BULK_BYTES)
     parser.feed(frame.body)
@@ -122,7 +129,7 @@ def _requests(frame: Frame) -> list[list[bytes]]:
 
 
 def _run(engine: Engine, session: Session, frame: Frame, requests: list[list[bytes]]) -> int:
-    _load_ahead(engine, session, requests)
+    load_ahead(engine, session, requests)
     core = engine.core
     core.is_inner = core.must_not_fault = True
     commands = 0
@@ -134,27 +141,33 @@ def _run(engine: Engine, session: Session, frame: Frame, requests: list[list[byt
             elif args[0] == b"SELECT":
                 session.keyspace = engine.keyspaces[int(args[1])]
             elif args[0] not in _BRACKETS:
-                _run_one(engine, session, frame, args)
+                carry_out(engine, session, args)
                 commands += 1
+    except DscacheError as error:
+        raise LogDamagedError(
+            f"frame {frame.sequence} of the redo log does not fit the data: {error}"
+        ) from error
     finally:
         core.is_inner = core.must_not_fault = False
     return commands
 
 
-def _run_one(engine: Engine, session: Session, frame: Frame, args: list[bytes]) -> None:
+def carry_out(engine: Engine, session: Session, args: list[bytes]) -> None:
+    """Run a command that has succeeded before; ``load_ahead`` has been called, and the core knows that it
+    is an inner one. Raises DscacheError, which names it, if it does not succeed again."""
     name = args[0].decode("utf-8", "replace")
     command = engine.table.find(args)
     if command is None or not command.accepts(len(args)):
-        raise LogDamagedError(f"frame {frame.sequence} of the redo log: {name} is no command")
+        raise DscacheError(f"{name} is no command")
     try:
-        run_inner(engine, session, command, args)
+        reply = run_inner(engine, session, command, args)
     except DscacheError as error:
-        raise LogDamagedError(
-            f"frame {frame.sequence} of the redo log does not fit the data: {name}: {error}"
-        ) from error
+        raise DscacheError(f"{name}: {error}") from error
+    if isinstance(reply, ErrorReply):
+        raise DscacheError(f"{name}: {reply.text.decode('utf-8', 'replace')}")
 
 
-def _load_ahead(engine: Engine, session: Session, requests: list[list[bytes]]) -> None:
+def load_ahead(engine: Engine, session: Session, requests: list[list[bytes]]) -> None:
     """Load what ``requests`` need, as far as their databases can be foreseen, and wait for it."""
     keyspace = session.keyspace
     for args in requests:

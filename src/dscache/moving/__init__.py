@@ -1,1 +1,1 @@
-"""Data sets in and out as files, without a server: ``dscache import`` and ``dscache export``."""
+"""Data sets in and out, without a server of ours: ``dscache import`` and ``dscache export``."""

@@ -198,7 +198,7 @@ class FileReader:
         reader = self._reader
         self._what = "a key: "
         key = reader.string()
-        self._what = f"key {_shown(key)} of database {self._database}: "
+        self._what = f"key {shown_key(key)} of database {self._database}: "
         expire_ms = self._expire_ms
         self._expire_ms = 0
         try:
@@ -232,6 +232,6 @@ def _due(expire_ms: int) -> int:
     return 0 if expire_ms == -1 else max(expire_ms, 1)
 
 
-def _shown(key: bytes) -> str:
+def shown_key(key: bytes) -> str:
     """A key, for an error."""
     return repr(key if len(key) <= 100 else key[:97] + b"...")
