@@ -24,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help serve build test check test-compiled test-interpreted differential crash bench bench-quick \
-	docs-reference dist clean FORCE
+	docs docs-reference dist clean FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ serve: build ## Build, then run the server on 127.0.0.1:6379 with its data in ./
 
 build: $(VENV)/.built ## Set up .venv and install the compiled package into it
 
-test: check test-compiled test-interpreted ## Everything that CI runs
+test: check docs test-compiled test-interpreted ## Everything that CI runs
 
 check: $(VENV)/.requirements ## Static checks only: ruff, mypy, import-linter
 	$(BIN)/ruff check
@@ -64,6 +64,9 @@ bench: build ## The benchmarks, in full
 
 bench-quick: build ## The benchmarks, in a minute or two, to compare before and after
 	$(BIN)/python -m bench --quick $(ARGS)
+
+docs: $(VENV)/.requirements ## The pages as a site, in build/site; a link that leads nowhere is an error
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/site
 
 docs-reference: build ## Write again what is generated from the source: dscache.conf and the pages in docs/
 	$(BIN)/python -m dscache.cli.reference
