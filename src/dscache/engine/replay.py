@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,8 +97,8 @@ def _replay(engine: Engine, frames: Iterable[Frame], total_bytes: int) -> int:
     shown = time.perf_counter()
     for frame in frames:
         requests = _requests(frame)
-        for start in range(0, len(requests), LOOK_AHEAD):
-            commands += _run(engine, session, frame, requests[start : start + LOOK_AHEAD])
+        for some in portions(engine, requests):
+            commands += _run(engine, session, frame, some)
         engine.redo.continue_after(frame.sequence)
         done_bytes += len(frame.body)
         engine.pacer.keep_up()
@@ -114,6 +114,15 @@ def session_for_replay(engine: Engine) -> Session:
     session = Session(engine, 0, engine.acl.default)
     session.is_unrestricted = True
     return session
+
+
+def portions(engine: Engine, requests: list[list[bytes]]) -> Iterator[list[list[bytes]]]:
+    """``requests`` in turn, as many at a time as memory has room for what they load."""
+    start = 0
+    while start < len(requests):
+        most = min(max(engine.room.look_ahead_room(), 1), LOOK_AHEAD)
+        yield requests[start : start + most]
+        start += most
 
 
 def _requests(frame: Frame) -> list[list[bytes]]:

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from redis.exceptions import ResponseError
 
-from dscache.engine.replay import carry_out, load_ahead, session_for_replay
-from dscache.engine.waitingroom import LOOK_AHEAD
+from dscache.engine.replay import carry_out, load_ahead, portions, session_for_replay
 from dscache.errors import ConfigError, DscacheError, ProtocolError, SourceAwayError, SourceError
 from dscache.moving.importing import Importer
 from dscache.moving.source import (
@@ -317,12 +316,7 @@ class Follower:
             )
 
     def _carry_out(self, requests: list[list[bytes]]) -> None:
-        """Carry out ``requests``, as many at a time as memory has room for their keys."""
-        start = 0
-        while start < len(requests):
-            room = max(self._engine.room.look_ahead_room(), 1)
-            some = requests[start : start + min(room, LOOK_AHEAD)]
-            start += len(some)
+        for some in portions(self._engine, requests):
             core = self._engine.core
             core.now_ms = int(core.clock.time() * 1000)
             load_ahead(self._engine, self._session, some)
