@@ -141,7 +141,7 @@ class _Target:
 
     def publish(self) -> None:
         """It is complete."""
-        from dscache.store.journal import sync_directory
+        from dscache.files import sync_directory
 
         self._file.flush()
         if self._path is not None:

@@ -22,11 +22,10 @@ from dscache.engine.redo import stored_sequence
 from dscache.engine.session import Session
 from dscache.engine.waitingroom import LOOK_AHEAD
 from dscache.errors import DscacheError, LogDamagedError, ProtocolError, StoreError
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.log.format import Frame, time_of
 from dscache.log.segments import Contents
 from dscache.log.writer import LogWriter
-from dscache.store.journal import sync_directory
 from dscache.wire.request import RequestParser
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _open(engine: Engine, path: Path, files: Files) -> None:
     engine.redo.continue_after(stored)
     if goes_on and not path.exists():
         path.mkdir()
-        sync_directory(path.parent)
+        files.sync_names(path.parent)
     contents = Contents(path, stored)
     if contents.torn_bytes:
         log.warning(
@@ -77,7 +76,7 @@ def _open(engine: Engine, path: Path, files: Files) -> None:
         log.log(
             NOTICE, "%d commands of the redo log have been replayed in %.2f s", commands, seconds
         )
-    contents.cut_off_torn_end()
+    contents.settle(files)
     writer = LogWriter(path, contents.last_sequences, files)
     if goes_on:
         engine.redo.start(writer, contents.last_sequence)
