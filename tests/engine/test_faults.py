@@ -580,7 +580,7 @@ def test_whatever_the_disk_does_what_was_promised_is_kept() -> None:
     run_state_machine_as_test(
         EngineOnAFaultyDisk,
         settings=settings(
-            max_examples=20_000 if long else 100,
+            max_examples=20_000 if long else 40,
             stateful_step_count=60 if long else 40,
             derandomize=not long,
             deadline=None,
