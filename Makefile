@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve build test check test-compiled test-interpreted differential crash bench bench-quick \
+.PHONY: help serve build test check test-compiled test-interpreted differential crash faults bench bench-quick \
 	docs docs-reference dist clean FORCE
 
 help: ## List the targets
@@ -58,6 +58,10 @@ differential: build ## Compare at length with a real valkey-server, command by c
 crash: build ## Kill servers at length and compare what is left: ROUNDS=100 SEED=7
 	DSCACHE_EXPECT_COMPILED=1 DSCACHE_CRASH_ROUNDS=$(ROUNDS) DSCACHE_CRASH_SEED=$(SEED) \
 		$(BIN)/python -m pytest tests/crashes --log-cli-level INFO $(ARGS)
+
+faults: build ## Look at length for what a disk in trouble could lose: errors, power failures, restarts
+	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout 0 \
+		tests/engine/test_faults.py tests/store/test_journal.py tests/log/test_writing.py $(ARGS)
 
 bench: build ## The benchmarks, in full
 	$(BIN)/python -m bench $(ARGS)

@@ -38,6 +38,7 @@ class ManualWorkers(Workers):
         self.waiting_loads: list[Job] = []
         self.waiting_commits: list[Job] = []
         self.waiting_scans: list[Job] = []
+        self.waiting_logs: list[Job] = []
         self.results: deque[Job] = deque()
 
     def submit_load(self, job: Job) -> None:
@@ -48,6 +49,9 @@ class ManualWorkers(Workers):
 
     def submit_scan(self, job: Job) -> None:
         self.waiting_scans.append(job)
+
+    def submit_log(self, job: Job) -> None:
+        self.waiting_logs.append(job)
 
     def post(self, callback: Job) -> None:
         self.results.append(callback)
@@ -63,13 +67,24 @@ class ManualWorkers(Workers):
     def wait_for(self, is_done: Callable[[], bool]) -> None:
         """What blocks the event loop is waited for by doing it."""
         while not is_done():
-            self.run_commit()
+            if self.waiting_commits:
+                self.run_commit()
+            else:
+                self.run_load()
 
     def queued_loads(self) -> int:
         return len(self.waiting_loads)
 
     def stop(self) -> None:
-        """There are no threads to stop."""
+        """Run what is queued: its results are not posted any more."""
+        for jobs in (
+            self.waiting_loads,
+            self.waiting_commits,
+            self.waiting_logs,
+            self.waiting_scans,
+        ):
+            while jobs:
+                jobs.pop(0)()
 
     def run_load(self, which: int = 0) -> None:
         """Run one waiting batch of loads; its result is posted."""
@@ -82,6 +97,10 @@ class ManualWorkers(Workers):
     def run_scan(self) -> None:
         """Run the waiting scan that came first; its result is posted."""
         self.waiting_scans.pop(0)()
+
+    def run_log(self) -> None:
+        """Run what waits for the redo log's thread; its result is posted."""
+        self.waiting_logs.pop(0)()
 
     def hold_results(self) -> list[Job]:
         """What has been posted, taken away: post it again with ``give_back``."""
@@ -98,7 +117,11 @@ class ManualWorkers(Workers):
     def is_idle(self) -> bool:
         """Whether nothing waits to be run or called."""
         return not (
-            self.waiting_loads or self.waiting_commits or self.waiting_scans or self.results
+            self.waiting_loads
+            or self.waiting_commits
+            or self.waiting_scans
+            or self.waiting_logs
+            or self.results
         )
 
 
@@ -194,12 +217,14 @@ class ScriptedEngine:
         raise AssertionError(f"{words!r} does not get anywhere")
 
     def step(self) -> bool:
-        """Run one job, loads before scans before commits; whether there was one."""
+        """Run one job, loads before scans before the log before commits; whether there was one."""
         workers = self.workers
         if workers.waiting_loads:
             workers.run_load()
         elif workers.waiting_scans:
             workers.run_scan()
+        elif workers.waiting_logs:
+            workers.run_log()
         elif workers.waiting_commits:
             workers.run_commit()
         else:

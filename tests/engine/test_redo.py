@@ -21,7 +21,7 @@ from dscache.clock import ManualClock
 from dscache.engine.replay import LOG_DIRECTORY, open_log
 from dscache.engine.session import Session
 from dscache.errors import LogDamagedError
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.log.segments import Contents, segment_numbers, segment_path
 from dscache.store.memory import MemoryStore
 from dscache.wire.request import RequestParser

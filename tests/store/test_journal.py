@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable
+import random
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import PROFILE
+from disks import BROKEN, FULL, KILLED, SHORT, Died, Disk
 from dscache.errors import StoreDamagedError
+from dscache.files import Files
 from dscache.store.journal import Journal, Operation
 
 Batches = list[list[Operation]]
@@ -28,10 +30,15 @@ LARGE: list[Operation] = [
 
 SEGMENT_BYTES = 1_000_000
 
+#: What the batches of the last test take.
+FRAME_BYTES = 46
 
-def open_journal(directory: Path, segment_bytes: int = SEGMENT_BYTES) -> tuple[Journal, Batches]:
+
+def open_journal(
+    directory: Path, segment_bytes: int = SEGMENT_BYTES, disk: Disk | None = None
+) -> tuple[Journal, Batches]:
     """A journal as a start of the store opens it, and what it recovered."""
-    journal = Journal(directory, segment_bytes)
+    journal = Journal(directory, segment_bytes, disk or Files())
     return journal, list(journal.recover())
 
 
@@ -53,30 +60,9 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-class OperatingSystem:
-    """``os`` as the journal sees it, with calls that a test replaces."""
-
-    def __init__(self, **replaced: Callable[..., object]) -> None:
-        self.replaced = replaced
-
-    def __getattr__(self, name: str) -> object:
-        return self.replaced.get(name) or getattr(os, name)
-
-
 @pytest.fixture
-def system(monkeypatch: pytest.MonkeyPatch) -> OperatingSystem:
-    """Lets a test make calls of the operating system fail."""
-    system = OperatingSystem()
-    monkeypatch.setattr("dscache.store.journal.os", system)
-    return system
-
-
-def full_disk(*_: object) -> int:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def broken_disk(*_: object) -> None:
-    raise OSError(errno.EIO, "Input/output error")
+def disk() -> Disk:
+    return Disk()
 
 
 # Recovery
@@ -179,7 +165,7 @@ def test_a_changed_byte_before_a_later_batch_is_damage(directory: Path, position
     damaged = bytearray(whole)
     damaged[position] ^= 1
     segment.write_bytes(damaged)
-    journal = Journal(directory, SEGMENT_BYTES)
+    journal = Journal(directory, SEGMENT_BYTES, Files())
     with pytest.raises(StoreDamagedError, match=rf"{segment}: damaged at byte 0 of {len(whole)}"):
         next(journal.recover())
     assert segment.read_bytes() == damaged
@@ -192,7 +178,7 @@ def test_damage_behind_good_batches_is_found_before_they_are_handed_out(director
     damaged = bytearray(segment.read_bytes())
     damaged[size + 30] ^= 1
     segment.write_bytes(damaged)
-    batches = Journal(directory, SEGMENT_BYTES).recover()
+    batches = Journal(directory, SEGMENT_BYTES, Files()).recover()
     with pytest.raises(StoreDamagedError, match=f"damaged at byte {size} of"):
         next(batches)
 
@@ -262,112 +248,91 @@ def test_what_a_crash_leaves_is_always_a_prefix_of_what_was_written(
 # Failing writes
 
 
-def test_a_batch_that_cannot_be_written_never_happened(
-    directory: Path, system: OperatingSystem
-) -> None:
-    journal, _ = open_journal(directory)
+def test_a_batch_that_cannot_be_written_never_happened(directory: Path, disk: Disk) -> None:
+    journal, _ = open_journal(directory, disk=disk)
     journal.append(A)
-    system.replaced = {"writev": full_disk}
+    disk.fail("append", FULL)
     with pytest.raises(OSError, match="No space left"):
         journal.append(B)
     assert recovered(directory) == [A]
-    system.replaced = {}
     journal.append(C)
     assert recovered(directory) == [A, C]
 
 
-@pytest.mark.parametrize("allowed_bytes", [1, 10, 1000, 300_000, 700_000, 1_100_000])
+@pytest.mark.parametrize("writes", [0, 1, 3, 20, 60])
 def test_a_batch_that_is_written_in_part_never_happened(
-    directory: Path, system: OperatingSystem, allowed_bytes: int
+    directory: Path, disk: Disk, writes: int
 ) -> None:
-    left = allowed_bytes
-
-    def writev(file: int, pieces: list[memoryview]) -> int:
-        nonlocal left
-        if left == 0:
-            full_disk()
-        some = b"".join(pieces)[: min(left, 5000)]
-        left -= len(some)
-        return os.write(file, some)
-
-    journal, _ = open_journal(directory)
+    journal, _ = open_journal(directory, disk=disk)
     journal.append(A)
-    system.replaced = {"writev": writev}
+    disk.fail("append", *[SHORT] * writes, FULL)
     with pytest.raises(OSError, match="No space left"):
         journal.append(LARGE)
     assert recovered(directory) == [A]
-    left = 10**9
     journal.append(LARGE)
     assert recovered(directory) == [A, LARGE]
 
 
 @pytest.mark.parametrize("before", [[], [A]])
 def test_a_batch_whose_sync_failed_never_happened(
-    directory: Path, system: OperatingSystem, before: Batches
+    directory: Path, disk: Disk, before: Batches
 ) -> None:
-    journal, _ = open_journal(directory)
+    journal, _ = open_journal(directory, disk=disk)
     for batch in before:
         journal.append(batch)
-    system.replaced = {"fdatasync": broken_disk}
+    disk.fail("sync", BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
         journal.append(B)
     assert recovered(directory) == before
-    system.replaced = {}
     journal.append(C)
     assert recovered(directory) == [*before, C]
 
 
 def test_a_failed_batch_that_cannot_be_cut_off_is_cut_off_before_the_next(
-    directory: Path, system: OperatingSystem
+    directory: Path, disk: Disk
 ) -> None:
-    journal, _ = open_journal(directory)
+    journal, _ = open_journal(directory, disk=disk)
     journal.append(A)
-    system.replaced = {"fdatasync": broken_disk, "ftruncate": broken_disk}
+    disk.fail("sync", BROKEN)
+    disk.fail("truncate", BROKEN, BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
         journal.append(B)
     with pytest.raises(OSError, match="Input/output error"):
         journal.append(B)
-    system.replaced = {}
     journal.append(C)
     assert recovered(directory) == [A, C]
 
 
-def test_a_failed_batch_is_cut_off_by_a_close(directory: Path, system: OperatingSystem) -> None:
-    journal, _ = open_journal(directory)
+def test_a_failed_batch_is_cut_off_by_a_close(directory: Path, disk: Disk) -> None:
+    journal, _ = open_journal(directory, disk=disk)
     journal.append(A)
-    system.replaced = {"fdatasync": broken_disk, "ftruncate": broken_disk}
+    disk.fail("sync", BROKEN)
+    disk.fail("truncate", BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
         journal.append(B)
-    system.replaced = {}
     journal.close(everything_is_permanent=False)
     assert recovered(directory) == [A]
 
 
-def test_tries_on_a_full_disk_leave_no_files_behind(
-    directory: Path, system: OperatingSystem
-) -> None:
-    journal, _ = open_journal(directory)
+def test_tries_on_a_full_disk_leave_no_files_behind(directory: Path, disk: Disk) -> None:
+    journal, _ = open_journal(directory, disk=disk)
     journal.append(A)
-    system.replaced = {"writev": full_disk}
+    disk.fail("append", *[FULL] * 20)
     for _ in range(20):
         with pytest.raises(OSError, match="No space left"):
             journal.append(B)
     assert len(list(directory.iterdir())) <= 2
-    system.replaced = {}
     journal.append(B)
     assert recovered(directory) == [A, B]
 
 
-def test_a_segment_that_cannot_be_made_is_made_later(
-    directory: Path, system: OperatingSystem
-) -> None:
-    journal, _ = open_journal(directory, segment_bytes=1)
+def test_a_segment_that_cannot_be_made_is_made_later(directory: Path, disk: Disk) -> None:
+    journal, _ = open_journal(directory, segment_bytes=1, disk=disk)
     journal.append(A)
-    for broken in ({"open": full_disk}, {"fsync": broken_disk}):
-        system.replaced = dict(broken)
+    for method, code in (("create", FULL), ("sync_names", BROKEN)):
+        disk.fail(method, code)
         with pytest.raises(OSError, match=r"error|No space"):
             journal.append(B)
-    system.replaced = {}
     journal.append(B)
     assert recovered(directory) == [A, B]
 
@@ -419,19 +384,20 @@ def test_numbers_begin_again_when_no_segment_is_left(directory: Path) -> None:
     assert recovered(directory) == [B]
 
 
-def test_deletions_are_synced_one_after_the_other(directory: Path, system: OperatingSystem) -> None:
+def test_deletions_are_synced_one_after_the_other(directory: Path) -> None:
     # A power failure that undid the deletion of a segment, but not that of the next, would leave a
     # gap: at each deletion, the one before it must have been synced.
-    journal, _ = open_journal(directory, segment_bytes=1)
-    for batch in (A, B, C):
-        journal.append(batch)
     seen = []
 
-    def fsync(file: int) -> None:
-        seen.append(sorted(path.name[:8] for path in directory.iterdir()))
-        os.fsync(file)
+    class Watched(Disk):
+        def sync_names(self, directory: Path) -> None:
+            seen.append(sorted(path.name[:8] for path in directory.glob("*.journal")))
+            super().sync_names(directory)
 
-    system.replaced = {"fsync": fsync}
+    journal, _ = open_journal(directory, segment_bytes=1, disk=Watched())
+    for batch in (A, B, C):
+        journal.append(batch)
+    seen.clear()
     journal.close(everything_is_permanent=True)
     assert seen == [["00000002", "00000003"], ["00000003"]]
 
@@ -450,3 +416,104 @@ def test_its_size_is_what_a_recovery_would_read(directory: Path) -> None:
     assert journal.size_bytes() == on_disk()
     journal, _ = open_journal(directory)
     assert journal.size_bytes() == on_disk()
+
+
+# Power failures
+
+
+def test_a_batch_that_a_killed_process_left_unsynced_is_synced_before_it_is_handed_out(
+    directory: Path, disk: Disk
+) -> None:
+    # It was taken for committed, and lost, or the start stopped at a hole in an older segment, when the
+    # power failed after the next batch.
+    journal, _ = open_journal(directory, disk=disk)
+    journal.append(A)
+    disk.fail("sync", KILLED)
+    with pytest.raises(Died):
+        journal.append(B)
+    disk.die()
+    journal, batches = open_journal(directory, disk=disk)
+    assert batches == [A, B]
+    journal.append(C)
+    disk.lose_power(random.Random(1))
+    assert recovered(directory) == [A, B, C]
+
+
+def test_a_deletion_by_a_killed_process_is_synced_before_the_next(directory: Path) -> None:
+    # Otherwise a power failure could undo it and not the next: a gap in the numbers, and no start.
+    for seed in range(20):
+        disk = Disk()
+        folder = directory.with_name(f"{seed}")
+        journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
+        for batch in (A, B, C):
+            journal.append(batch)
+        journal.drop_retired(1)
+        disk.die()
+        journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
+        journal.drop_retired(1)
+        disk.lose_power(random.Random(seed))
+        assert recovered(folder) in ([C], [B, C])
+
+
+#: What happens to a journal; what fails, fails once.
+STEPS = st.lists(
+    st.sampled_from(
+        [*["append"] * 8, *["drop", "kill", "lose power"] * 2, "recover", "short append"]
+        + [f"fail {name}" for name in ("append", "sync", "create", "truncate", "remove")]
+        + ["fail sync_names", "die append", "die sync", "die sync", "die sync_names"]
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS, st.sampled_from([1, 200, 10_000]), st.randoms(use_true_random=False))
+@settings(max_examples=5000 if PROFILE == "long" else 150)
+def test_whatever_fails_a_power_failure_leaves_every_batch_whose_append_returned(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[str],
+    segment_bytes: int,
+    luck: random.Random,
+) -> None:
+    directory = tmp_path_factory.mktemp("store") / "journal"
+    disk = Disk()
+    journal, _ = open_journal(directory, segment_bytes, disk)
+    # Numbers of batches: those that must be there, and the last one if its append failed.
+    written: list[int] = []
+    failed: list[int] = []
+    dropped = 0
+    for number, step in enumerate([*steps, "lose power"]):
+        how, _, method = step.rpartition(" ")
+        ending = step
+        if step in {"append", "drop"}:
+            try:
+                if step == "append":
+                    failed = [number]
+                    journal.append([(0, b"%04d" % number, b"value" * 3)])
+                    written, failed = written + failed, []
+                elif journal.retired:
+                    held = journal.retired[0].stat().st_size // FRAME_BYTES
+                    journal.drop_retired(1)
+                    dropped += held
+                continue
+            except OSError:
+                continue
+            except Died:
+                ending = luck.choice(["kill", "lose power"])
+        if how in {"fail", "die", "short"}:
+            code = {"fail": luck.choice([FULL, BROKEN]), "die": KILLED, "short": SHORT}[how]
+            disk.fail(method, code)
+        else:
+            disk.failures.clear()
+            if ending == "lose power":
+                disk.lose_power(luck)
+            elif ending == "kill":
+                disk.die()
+            if ending != "recover":
+                journal = Journal(directory, segment_bytes, disk)
+            found = [int(key) for ((_, key, _),) in journal.recover()]
+            if failed and found[-1:] == failed:
+                written += failed
+            failed = []
+            # A power failure may undo the removal of segments.
+            assert len(found) >= len(written) - dropped
+            assert found == written[len(written) - len(found) :]

@@ -22,11 +22,10 @@ from dscache.engine.redo import stored_sequence
 from dscache.engine.session import Session
 from dscache.engine.waitingroom import LOOK_AHEAD
 from dscache.errors import DscacheError, LogDamagedError, ProtocolError, StoreError
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.log.format import Frame, time_of
 from dscache.log.segments import Contents
 from dscache.log.writer import LogWriter
-from dscache.store.journal import sync_directory
 from dscache.wire.reply import ErrorReply
 from dscache.wire.request import RequestParser
 
@@ -63,7 +62,7 @@ def _open(engine: Engine, path: Path, files: Files) -> None:
     engine.redo.continue_after(stored)
     if goes_on and not path.exists():
         path.mkdir()
-        sync_directory(path.parent)
+        files.sync_names(path.parent)
     contents = Contents(path, stored)
     if contents.torn_bytes:
         log.warning(
@@ -77,7 +76,7 @@ def _open(engine: Engine, path: Path, files: Files) -> None:
         log.log(
             NOTICE, "%d commands of the redo log have been replayed in %.2f s", commands, seconds
         )
-    contents.cut_off_torn_end()
+    contents.settle(files)
     writer = LogWriter(path, contents.last_sequences, files)
     if goes_on:
         engine.redo.start(writer, contents.last_sequence)
@@ -152,6 +151,8 @@ def _run(engine: Engine, session: Session, frame: Frame, requests: list[list[byt
             elif args[0] not in _BRACKETS:
                 carry_out(engine, session, args)
                 commands += 1
+    except StoreError:
+        raise
     except DscacheError as error:
         raise LogDamagedError(
             f"frame {frame.sequence} of the redo log does not fit the data: {error}"
@@ -170,6 +171,9 @@ def carry_out(engine: Engine, session: Session, args: list[bytes]) -> None:
         raise DscacheError(f"{name} is no command")
     try:
         reply = run_inner(engine, session, command, args)
+    except StoreError:
+        # The disk's, and no fault of the command.
+        raise
     except DscacheError as error:
         raise DscacheError(f"{name}: {error}") from error
     if isinstance(reply, ErrorReply):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from dscache.errors import LogDamagedError
+from dscache.files import Files
 from dscache.log.format import HEADER_BYTES, Frame, next_mark, read_frame
 
 _SUFFIX: Final = ".aof"
@@ -60,6 +61,8 @@ class Contents:
         self.torn_bytes = 0
         #: Bytes of all frames to come, headers included.
         self.total_bytes = 0
+        # What is whole of each segment: up to where it is known to have been synced, and up to where.
+        self._whole: Final[dict[int, tuple[int, int]]] = {}
         # A frame that is not whole: where, and what would make it damage.
         self._broken = ""
         # A broken end of an older segment, whose frames nobody has repeated, is simply the end of the log
@@ -71,6 +74,7 @@ class Contents:
         path = segment_path(self._directory, number)
         data = path.read_bytes()
         offset = 0
+        synced_bytes = 0
         last = 0
         while (frame := read_frame(data, number, offset)) is not None:
             if frame.sequence > self.last_sequence + 1:
@@ -79,8 +83,10 @@ class Contents:
                 self.last_sequence = frame.sequence
                 self.total_bytes += HEADER_BYTES + len(frame.body)
             last = frame.sequence
+            synced_bytes = frame.synced_bytes
             offset += HEADER_BYTES + len(frame.body)
         self.last_sequences[number] = last
+        self._whole[number] = synced_bytes, offset
         self.torn_bytes = len(data) - offset
         if self.torn_bytes == 0:
             return
@@ -109,14 +115,12 @@ class Contents:
                     expected += 1
                     yield frame
 
-    def cut_off_torn_end(self) -> None:
-        """Remove what is not whole from the end of the last segment. Raises OSError."""
-        if self.torn_bytes == 0:
-            return
-        path = segment_path(self._directory, self.numbers[-1])
-        with path.open("r+b") as file:
-            file.truncate(path.stat().st_size - self.torn_bytes)
-            os.fsync(file.fileno())
+    def settle(self, files: Files) -> None:
+        """Remove what is not whole from the ends of the segments, and make the rest durable: the process
+        that wrote it may have died before it was synced, and what follows must not be on disk without
+        it. Raises OSError."""
+        for number, (synced_bytes, whole_bytes) in self._whole.items():
+            files.settle(segment_path(self._directory, number), synced_bytes, whole_bytes)
 
 
 def cut_at_damage(directory: Path, sequence: int) -> tuple[int, int]:

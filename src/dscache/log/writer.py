@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.log.format import frame
 from dscache.log.segments import segment_path
 
@@ -88,7 +88,7 @@ class LogWriter:
         self._is_torn = True
         rest = memoryview(data)
         while rest:
-            written = self._files.append(self._file, rest)
+            written = self._files.append(self._file, [rest])
             rest = rest[written:]
         self._is_torn = False
         self._size += len(data)

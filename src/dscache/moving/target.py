@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dscache.errors import DscacheError
-from dscache.store.journal import sync_directory
+from dscache.files import sync_directory
 
 
 class Target:

@@ -18,7 +18,7 @@ from dscache.engine.replay import open_log
 from dscache.engine.settings import apply_settings
 from dscache.errors import CommandError, ExtensionError
 from dscache.extension import Extension
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.server.loading import load_extensions
 from dscache.store.directory import require_data
 from dscache.store.rocksdb import RocksStore

@@ -31,7 +31,7 @@ from dscache.engine.command import CommandTable
 from dscache.engine.replay import open_log
 from dscache.errors import ConfigError, DscacheError
 from dscache.extension import Extension
-from dscache.log.files import Files
+from dscache.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Final
 
 from dscache.errors import StoreError
+from dscache.files import sync_directory
 from dscache.store.directory import LOCK_NAME, PARTS, VERSION_NAME, DirectoryLock
-from dscache.store.journal import sync_directory
 
 _STAGE_NAME: Final = ".dscache-importing"
 

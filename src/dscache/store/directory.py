@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dscache.errors import StoreError, StoreFormatError, StoreLockedError
-from dscache.store.journal import sync_directory
+from dscache.files import sync_directory
 
 #: The format of the directory as a whole; a newer one is refused.
 STORE_VERSION: Final = 1

@@ -46,6 +46,7 @@ import msgpack
 from xxhash import xxh3_64
 
 from dscache.errors import StoreDamagedError
+from dscache.files import Files
 
 #: One change as the journal holds it: (code, key, value). ``dscache.store.rocksdb`` defines codes.
 Operation = tuple[int, bytes, bytes | None]
@@ -71,43 +72,49 @@ _BIN_32: Final = struct.Struct(">BI")
 
 
 class Journal:
-    """The journal in ``directory``, which is created if need be.
+    """The journal in ``directory``, which is created if need be, written through ``files``.
 
     ``recover`` must be called, and all its batches applied, before ``append``.
     """
 
-    def __init__(self, directory: Path, segment_bytes: int) -> None:
+    def __init__(self, directory: Path, segment_bytes: int, files: Files) -> None:
         self._directory = directory
+        self._files = files
         self.segment_bytes = segment_bytes
         directory.mkdir(exist_ok=True)
-        sync_directory(directory.parent)
+        files.sync_names(directory.parent)
         #: The segment that is written to; no file is open before the first batch.
         self._file = -1
         self._number = 0
         self._size = 0
         # As _size, without the batch that is being written or could not be.
         self._whole_bytes = 0
+        # There may be such a batch, or part of one, behind that.
+        self._is_torn = False
         #: Segments that are complete and wait for the engine to write out its memtables.
         self.retired: list[Path] = []
         self._retired_sizes: list[int] = []
-        # Whether the last deletion of a segment would survive a power failure.
-        self._deletion_is_synced = True
+        # Whether the last deletion of a segment would survive a power failure. Who used the journal
+        # before may have died before he knew.
+        self._deletion_is_synced = False
 
     def recover(self) -> Iterator[list[Operation]]:
         """Every whole batch, oldest first; all segments are retired then.
 
-        Cuts off a torn tail. Raises StoreDamagedError before the first batch. Also for an engine
-        that has lost its memtables and begins again while the journal is in use.
+        Cuts off a torn tail, and makes the last batch durable: the process that wrote it may have died
+        before it was synced. Raises StoreDamagedError before the first batch. Also for an engine that
+        has lost its memtables and begins again while the journal is in use.
         """
         self._cut_off_failed_batch()
         self._retire_current()
         segments = self._segments()
         sizes = []
+        last_batch = whole_bytes = 0
         for path in segments:
-            whole_bytes = _verified_bytes(path, is_last=path is segments[-1])
-            if whole_bytes < path.stat().st_size:
-                _truncate(path, whole_bytes)
+            last_batch, whole_bytes = _verified(path, is_last=path is segments[-1])
             sizes.append(whole_bytes)
+        if segments:
+            self._files.settle(segments[-1], last_batch, whole_bytes)
         self.retired = segments
         self._retired_sizes = sizes
         self._number = _number_of(segments[-1]) if segments else 0
@@ -133,15 +140,17 @@ class Journal:
         self._cut_off_failed_batch()
         if self._file < 0 or self._whole_bytes >= self.segment_bytes:
             self._next_segment()
+        self._is_torn = True
         try:
             self._write_frames(operations)
-            os.fdatasync(self._file)
+            self._files.sync(self._file)
         except OSError:
             try:
                 self._cut_off_failed_batch()
             except OSError:
                 pass  # tried again before anything else is written
             raise
+        self._is_torn = False
         self._whole_bytes = self._size
 
     def _cut_off_failed_batch(self) -> None:
@@ -151,18 +160,19 @@ class Journal:
         segment ends here: a file whose fsync failed once cannot be trusted to report the next
         failure, so the next batch opens a new one.
         """
-        if self._whole_bytes == self._size:
+        if not self._is_torn:
             return
-        os.ftruncate(self._file, self._whole_bytes)
-        os.fsync(self._file)
+        self._files.truncate(self._file, self._whole_bytes)
+        self._files.sync(self._file)
         self._size = self._whole_bytes
+        self._is_torn = False
         if self._size > 0:
             self._retire_current()
             return
         # Nothing else is in it. A disk that stays full must not leave an empty file for each try.
-        os.close(self._file)
+        self._files.close(self._file)
         self._file = -1
-        self._path().unlink()
+        self._files.remove(self._path())
         self._number -= 1
 
     def _write_frames(self, operations: list[Operation]) -> None:
@@ -186,7 +196,7 @@ class Journal:
         pieces = [memoryview(_HEADER.pack(_MAGIC, flags, length, check.intdigest()))]
         pieces += map(memoryview, body)
         while pieces:
-            written = os.writev(self._file, pieces)
+            written = self._files.append(self._file, pieces)
             self._size += written
             while pieces and written >= len(pieces[0]):
                 written -= len(pieces.pop(0))
@@ -194,13 +204,8 @@ class Journal:
                 pieces[0] = pieces[0][written:]
 
     def _next_segment(self) -> None:
-        path = self._directory / f"{self._number + 1:08d}{_SUFFIX}"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
-        try:
-            self._sync_names()
-        except OSError:
-            os.close(file)
-            raise
+        file = self._files.create(self._directory / f"{self._number + 1:08d}{_SUFFIX}")
+        self._deletion_is_synced = True
         self._retire_current()
         self._file = file
         self._number += 1
@@ -209,7 +214,7 @@ class Journal:
 
     def _retire_current(self) -> None:
         if self._file >= 0:
-            os.close(self._file)
+            self._files.close(self._file)
             self._file = -1
             self.retired.append(self._path())
             self._retired_sizes.append(self._size)
@@ -225,15 +230,12 @@ class Journal:
             # The previous deletion first: a power failure that undid it, but not the next one,
             # would leave a gap in the numbers. (Mostly a new segment has been synced meanwhile.)
             if not self._deletion_is_synced:
-                self._sync_names()
-            self.retired[0].unlink(missing_ok=True)
+                self._files.sync_names(self._directory)
+                self._deletion_is_synced = True
+            self._files.remove(self.retired[0])
             self._deletion_is_synced = False
             del self.retired[0]
             del self._retired_sizes[0]
-
-    def _sync_names(self) -> None:
-        sync_directory(self._directory)
-        self._deletion_is_synced = True
 
     def close(self, everything_is_permanent: bool) -> None:
         """Close; delete all segments if the engine has written out everything."""
@@ -305,22 +307,23 @@ def _map(path: Path) -> mmap.mmap | None:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _verified_bytes(path: Path, is_last: bool) -> int:
-    """How much of a segment is whole batches. Raises StoreDamagedError unless the rest is torn."""
+def _verified(path: Path, is_last: bool) -> tuple[int, int]:
+    """Where the last whole batch of a segment begins and ends. Raises StoreDamagedError unless what is
+    behind it is torn."""
     segment = _map(path)
     if segment is None:
-        return 0
+        return 0, 0
     number = _number_of(path)
     with segment:
         offset = 0
-        whole_bytes = 0
+        last_batch = whole_bytes = 0
         while (frame := _read_frame(segment, number, offset)) is not None:
             flags, body = frame
             if bool(flags & _FIRST) != (offset == whole_bytes):
                 break  # a batch without its end, or without its beginning
             offset += _HEADER.size + len(body)
             if flags & _LAST:
-                whole_bytes = offset
+                last_batch, whole_bytes = whole_bytes, offset
         if whole_bytes < len(segment) and (
             not is_last or _has_later_batch(segment, number, offset)
         ):
@@ -328,7 +331,7 @@ def _verified_bytes(path: Path, is_last: bool) -> int:
                 f"{path}: damaged at byte {offset} of {len(segment)}: the frame there fails its "
                 "checksum, and later ones follow; restore the directory from a backup"
             )
-        return whole_bytes
+        return last_batch, whole_bytes
 
 
 def _has_later_batch(segment: mmap.mmap, number: int, start: int) -> bool:
@@ -358,18 +361,3 @@ def _batches(path: Path) -> Iterator[list[Operation]]:
             if flags & _LAST:
                 yield batch
                 batch = []
-
-
-def _truncate(path: Path, size: int) -> None:
-    with path.open("r+b") as file:
-        file.truncate(size)
-        os.fsync(file.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` survive a power failure."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -41,12 +41,13 @@ from typing import Final
 from rocksdict import Cache, RdictIter, WriteBufferManager
 
 from dscache.errors import StoreError
+from dscache.files import Files, sync_directory
 from dscache.store.base import DATA
 from dscache.store.batch import Batch
 from dscache.store.database import RANGE, Database, Stalled, scan_range, walk
 from dscache.store.directory import DirectoryLock, check_version, mark
 from dscache.store.gate import Gate
-from dscache.store.journal import Journal, Operation, sync_directory
+from dscache.store.journal import Journal, Operation
 from dscache.store.options import MANIFEST_BYTES, write_buffer_bytes
 
 _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
@@ -132,7 +133,9 @@ class RocksStore:
         self._disk_bytes = 0
         try:
             check_version(directory, self._path)
-            self._journal = Journal(directory / "journal", write_buffer_bytes(self._budget))
+            self._journal = Journal(
+                directory / "journal", write_buffer_bytes(self._budget), Files()
+            )
             (directory / "rocksdb").mkdir(exist_ok=True)
             sync_directory(directory)
             self._replay(hold_back=False)
