@@ -9,6 +9,7 @@ from dscache.commands.help import subcommands_help
 from dscache.engine.command import (
     ALLOW_BUSY,
     LOADING,
+    MAY_REPLICATE,
     NO_MANDATORY_KEYS,
     NOSCRIPT,
     READONLY,
@@ -86,7 +87,7 @@ def _by_sha(session: Session, sha: bytes) -> Script:
 @registry.command(
     "EVAL script numkeys [key [key ...]] [arg [arg ...]]",
     arity=-3,
-    flags=RUNNING,
+    flags=RUNNING | MAY_REPLICATE,
     keys=[CHANGED],
     since="2.6.0",
     complexity=_COMPLEXITY,
@@ -112,7 +113,7 @@ def eval_ro(session: Session, args: list[bytes]) -> object:
 @registry.command(
     "EVALSHA sha1 numkeys [key [key ...]] [arg [arg ...]]",
     arity=-3,
-    flags=RUNNING,
+    flags=RUNNING | MAY_REPLICATE,
     keys=[_CHANGED_BY_SHA],
     since="2.6.0",
     complexity=_COMPLEXITY,

@@ -39,9 +39,11 @@ from dscache.engine.command import (
     ALLOW_BUSY,
     DENYOOM,
     FAST,
+    MAY_REPLICATE,
     NO_MULTI,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
+    WRITE,
     Command,
     CommandTable,
 )
@@ -394,9 +396,12 @@ class Engine:
         if transaction is not None:
             writes = any(queued.is_write for queued, _ in transaction.commands)
             grows = any(queued.flags & DENYOOM for queued, _ in transaction.commands)
-        paused = self.paused_until_ms > self.core.now_ms and not command.name.startswith("client")
-        if paused and (writes or not self.pause_writes_only):
-            raise PauseFault()
+        if self.paused_until_ms > self.core.now_ms and not command.name.startswith("client"):
+            calls = [(command, args)] if transaction is None else transaction.commands
+            if not self.pause_writes_only or any(
+                self._is_paused(one, words) for one, words in calls
+            ):
+                raise PauseFault()
         if not writes:
             return
         if self.core.tells_new:
@@ -408,6 +413,14 @@ class Engine:
             raise CommandError(self.refusal())
         if grows and self.pacer.writers_wait:
             raise RoomFault()
+
+    def _is_paused(self, command: Command, args: list[bytes]) -> bool:
+        """Whether CLIENT PAUSE WRITE holds this call back."""
+        if command.name in ("eval", "evalsha"):
+            return self.scripts.may_write(command, args[1])
+        if command.name == "fcall":
+            return self.functions.may_write(args[1])
+        return bool(command.flags & (WRITE | MAY_REPLICATE))
 
     def refusal(self) -> bytes:
         """The error of who needs the disk to take changes, while it does not."""

@@ -267,6 +267,11 @@ class Functions:
             raise _error(b"Function not found")
         return function
 
+    def may_write(self, name: bytes) -> bool:
+        """Whether FCALL of ``name`` may write. What cannot be called counts as if it did."""
+        function = self._functions.get(name.lower())
+        return function is None or not function.flags & NO_WRITES
+
     # Starting
 
     def _read(self) -> None:

@@ -25,7 +25,7 @@ from dscache.engine.command import MAY_REPLICATE, NOSCRIPT, READONLY, WRITE
 from dscache.engine.inner import run_inner
 from dscache.engine.session import Session
 from dscache.engine.version import REDIS_VERSION
-from dscache.engine.waiting import Fault, KeyFault, KeysFault, PauseFault, RoomFault
+from dscache.engine.waiting import Fault, KeyFault, KeysFault, RoomFault
 from dscache.errors import CommandError
 from dscache.lua.sandbox import CompileError, Sandbox, ScriptError
 from dscache.wire.encoder import format_double
@@ -203,6 +203,16 @@ class Scripts:
                 self._evaluated.move_to_end(sha)
         return script
 
+    def may_write(self, command: Command, named: bytes) -> bool:
+        """Whether EVAL or EVALSHA of ``named`` may write. What cannot be run counts as if it did."""
+        if command.name == "evalsha":
+            script = self.find(named.lower())
+            return script is None or not script.flags & NO_WRITES
+        try:
+            return not _flags_of(named)[0] & NO_WRITES
+        except CommandError:
+            return True
+
     def flush(self) -> None:
         """SCRIPT FLUSH: forget all scripts."""
         self._loaded.clear()
@@ -252,12 +262,9 @@ class Scripts:
         """Hold ``run`` back if now is not the time for it; set the stage if it is."""
         engine = self._engine
         core = engine.core
-        may_write = not run.flags & NO_WRITES
-        if may_write and not core.must_not_fault:
-            if engine.paused_until_ms > core.now_ms:
-                raise PauseFault()
-            if engine.pacer.writers_wait and not run.flags & ALLOW_OOM:
-                raise RoomFault()
+        takes_room = not run.flags & (NO_WRITES | ALLOW_OOM)
+        if takes_room and engine.pacer.writers_wait and not core.must_not_fault:
+            raise RoomFault()
         wait = run.session.wait
         run.cannot_restart = core.must_not_fault or (
             wait is not None and wait.restarts > _MOST_RESTARTS
