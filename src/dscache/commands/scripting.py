@@ -168,7 +168,7 @@ def script_exists(session: Session, args: list[bytes]) -> object:
     tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def script_flush(session: Session, args: list[bytes]) -> object:
-    """Forgets all scripts; their memory is Lua's, which frees it in steps."""
+    """Forgets all scripts; their memory is freed in the background."""
     if len(args) > 3 or (len(args) == 3 and args[2].upper() not in (b"ASYNC", b"SYNC")):
         raise CommandError(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
     session.engine.scripts.flush()

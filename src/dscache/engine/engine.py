@@ -569,6 +569,8 @@ class Engine:
         # Behind all that changes keys.
         if self.tracking.has_work:
             more = self.tracking.work() or more
+        if self.scripts.has_work:
+            more = self.scripts.collect(_SLICE_SECONDS) or more
         more = self.residency.reap(_SLICE_SECONDS, self.flusher.encoding) or more
         if self.pacer.is_pressed():
             self.pacer.relieve()
