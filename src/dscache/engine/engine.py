@@ -84,6 +84,12 @@ log: Final = logging.getLogger("dscache")
 # no client notices, long enough that a turn's fixed cost does not matter.
 _SLICE_SECONDS: Final = 0.001
 
+# Error codes that are counted apart, and the longest: scripts can answer any. Then there is one line of
+# INFO that says so. All as in Redis.
+_MOST_CODES: Final = 128
+_LONGEST_CODE: Final = 30
+_NOT_COUNTED: Final = b"ERRORSTATS_DISABLED"
+
 
 class Engine:
     """See the module's docstring.
@@ -448,9 +454,24 @@ class Engine:
         return ErrorReply(text)
 
     def _count_error(self, text: bytes) -> None:
-        code = text.split(b" ", 1)[0]
+        """Count an error by its code, as Redis does: a first word that is too long is none."""
         self.total_errors += 1
-        self.errors[code] = self.errors.get(code, 0) + 1
+        errors = self.errors
+        if _NOT_COUNTED in errors:
+            return
+        end = text.find(b" ", 0, _LONGEST_CODE + 1)
+        code = text[:end] if end >= 0 else b"ERR"
+        if code not in errors and len(errors) == _MOST_CODES:
+            codes = b", ".join(sorted(errors)).decode("utf-8", "replace")
+            log.warning(
+                "Errorstats stopped adding new errors: a script may have made up %d codes. CONFIG RESETSTAT"
+                " lets INFO count them again. Current errors code list: %s",
+                _MOST_CODES,
+                codes,
+            )
+            errors.clear()
+            code = _NOT_COUNTED
+        errors[code] = errors.get(code, 0) + 1
 
     def _cannot_run(self, session: Session, command: Command, error: DscacheError) -> object:
         """The reply of a command that waited for something that failed."""

@@ -325,6 +325,9 @@ class Scripts:
             raise run.fault
         if failure is not None:
             raise CommandError(failure.text + _place(run, failure, source))
+        if isinstance(reply, ErrorReply):
+            # So that it counts as one.
+            raise CommandError(reply.text)
         return reply
 
     # What a running script asks for: the sandbox's Host
