@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -391,6 +393,13 @@ def test_a_suspended_client_can_be_killed(driver: Driver) -> None:
 
 # PAUSE and UNPAUSE
 
+_READING: Final = "#!lua flags=no-writes\nreturn 1"
+_READING_SHA: Final = hashlib.sha1(_READING.encode(), usedforsecurity=False).hexdigest()
+_PAUSED_LIBRARY: Final = """#!lua name=paused
+redis.register_function('writes', function() return 1 end)
+redis.register_function{function_name='reads', callback=function() return 1 end, flags={'no-writes'}}
+"""
+
 
 def test_a_pause_holds_everybody_back_until_it_is_over(driver: Driver) -> None:
     assert driver.run("CLIENT", "PAUSE", "1000") == b"OK"
@@ -423,6 +432,56 @@ def test_a_write_pause_lets_readers_through(driver: Driver) -> None:
     driver.run("CLIENT", "UNPAUSE", session=reader)
     driver.turn_until(lambda: bool(replies))
     assert driver.run("GET", "key", session=reader) == b"new"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("PFCOUNT", "key"),
+        ("PUBLISH", "channel", "message"),
+        ("SPUBLISH", "channel", "message"),
+        ("EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "key"),
+        ("EVAL", "#!lua\nreturn 1", "0"),
+        ("EVALSHA", "0" * 40, "0"),
+        ("FCALL", "writes", "0"),
+        ("FCALL", "missing", "0"),
+    ],
+)
+def test_a_write_pause_holds_back_what_redis_tells_replicas(
+    driver: Driver, words: tuple[str, ...]
+) -> None:
+    driver.run("FUNCTION", "LOAD", _PAUSED_LIBRARY)
+    queuing = driver.new_session()
+    driver.run("MULTI", session=queuing)
+    driver.run(*words, session=queuing)
+    driver.run("CLIENT", "PAUSE", "100000", "WRITE")
+    replies = driver.start(*words)
+    replies += driver.start("EXEC", session=queuing)
+    assert replies == []
+    driver.run("CLIENT", "UNPAUSE", session=driver.new_session())
+    driver.turn_until(lambda: driver.session.wait is None and queuing.wait is None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("EVAL_RO", "return 1", "0"),
+        ("EVAL", "#!lua flags=no-writes\nreturn 1", "0"),
+        ("EVALSHA", _READING_SHA, "0"),
+        ("FCALL", "reads", "0"),
+        ("FCALL_RO", "reads", "0"),
+    ],
+)
+def test_a_write_pause_lets_through_scripts_that_declare_not_to_write(
+    driver: Driver, words: tuple[str, ...]
+) -> None:
+    driver.run("FUNCTION", "LOAD", _PAUSED_LIBRARY)
+    assert driver.run("SCRIPT", "LOAD", _READING) == _READING_SHA.encode()
+    driver.run("CLIENT", "PAUSE", "100000", "WRITE")
+    assert driver.run(*words) == 1
+    driver.run("MULTI")
+    driver.run(*words)
+    assert driver.run("EXEC") == [1]
 
 
 def test_unpause_inside_a_transaction_lets_nobody_into_it(driver: Driver) -> None:

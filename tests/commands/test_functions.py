@@ -72,6 +72,15 @@ def test_a_library_is_replaced_on_demand_only(driver: Driver) -> None:
     assert driver.run("FCALL", "count", 0) == b"-ERR Function not found"
 
 
+def test_names_of_functions_differ_by_more_than_their_case(driver: Driver) -> None:
+    # Redis 7.4.1 takes them within one library, calls the last by all the names, and dies of an assertion
+    # when the library is deleted or replaced.
+    names = "".join(f"redis.register_function('{name}', echo)\n" for name in ("abc", "aBC"))
+    library = "#!lua name=lib\nlocal echo = function() end\n" + names
+    assert driver.run("FUNCTION", "LOAD", library) == b"-ERR Function aBC already exists"
+    assert driver.run("FUNCTION", "LIST") == []
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [

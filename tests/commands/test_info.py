@@ -253,6 +253,25 @@ def test_calls_rejections_and_failures_are_counted_by_command(driver: Driver) ->
     assert fields(driver, "stats")["total_error_replies"] == "2"
 
 
+def test_a_script_that_makes_up_error_codes_does_not_fill_memory(driver: Driver) -> None:
+    answer = "return redis.error_reply(ARGV[1] .. ' message')"
+    for number in range(128):
+        driver.run("EVAL", answer, 0, f"CODE{number}")
+    assert len(fields(driver, "errorstats")) == 128
+    assert fields(driver, "commandstats")["cmdstat_eval"].endswith("failed_calls=128")
+    driver.run("EVAL", answer, 0, "ANOTHER")
+    driver.run("EVAL", answer, 0, "CODE1")
+    assert fields(driver, "errorstats") == {"errorstat_ERRORSTATS_DISABLED": "count=1"}
+    assert fields(driver, "stats")["total_error_replies"] == "130"
+    driver.run("CONFIG", "RESETSTAT")
+    driver.run("EVAL", answer, 0, "L" * 30)
+    driver.run("EVAL", answer, 0, "L" * 31)
+    assert fields(driver, "errorstats") == {
+        f"errorstat_{'L' * 30}": "count=1",
+        "errorstat_ERR": "count=1",
+    }
+
+
 def test_latency_percentiles_are_those_that_are_asked_for(driver: Driver) -> None:
     driver.run("SET", "a", "1")
     assert fields(driver, "latencystats")["latency_percentiles_usec_set"] == (

@@ -216,6 +216,25 @@ def test_what_is_not_lua_is_refused_with_its_line(driver: Driver) -> None:
 # Keeping scripts
 
 
+@pytest.mark.parametrize("kind", ["SCRIPT", "FUNCTION"])
+def test_what_a_flush_forgets_is_no_longer_in_memory(driver: Driver, kind: str) -> None:
+    """It had stayed in the Lua state, and counted against maxmemory, until scripts needed the room."""
+    driver.run("EVAL", "collectgarbage()", 0)
+    scripts = driver.engine.scripts
+    before = scripts.memory_bytes
+    for n in range(20):
+        words = "{'" + "','".join(f"{n}-{word}" for word in range(5000)) + "'}"
+        if kind == "SCRIPT":
+            driver.run("SCRIPT", "LOAD", f"local words = {words}")
+        else:
+            register = f"redis.register_function('f{n}', function() return words[1] end)"
+            driver.run("FUNCTION", "LOAD", f"#!lua name=l{n}\nlocal words = {words}\n{register}")
+    assert scripts.memory_bytes > before + 2_000_000
+    assert driver.run(kind, "FLUSH") == b"OK"
+    driver.turn_until(lambda: not scripts.has_work)
+    assert scripts.memory_bytes < before + 200_000
+
+
 def test_scripts_are_known_by_their_digest(driver: Driver) -> None:
     assert driver.run("EVALSHA", RETURN_ONE_SHA, 0) == (
         b"-NOSCRIPT No matching script. Please use EVAL."

@@ -209,11 +209,14 @@ DIFFERENCES: Final = [
         for command in ("GEOSEARCH", "GEOSEARCHSTORE", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO")
     ),
     Difference("OBJECT", r"b'listpackex'", r"b'hashtable'", "Valkey has no such encoding"),
-    Difference(
-        "SORT",
-        r"(?s).*",
-        r"b\"-ERR One or more scores can't be converted into double\"",
-        "there errno of an unrelated number fails it",
+    *(
+        Difference(
+            command,
+            r"(?s).*",
+            r"b\"-ERR One or more scores can't be converted into double\"",
+            "there errno of an unrelated number fails it",
+        )
+        for command in ("SORT", "SORT_RO")
     ),
     Difference(
         "SHUTDOWN",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import redis
 
+from raw_client import RawClient, request
 from serving import StartServer, until
 
 BUSY = b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
@@ -29,6 +32,25 @@ def test_clients_of_a_slow_script_are_told_and_one_that_comes_can_kill_it(
     for client in (there, newcomer, slow):
         assert client.call("GET", "a") == b"1"
         assert client.call("ECHO", b"x" * 1_000_000) == b"x" * 1_000_000
+
+
+def test_who_comes_by_the_unix_socket_can_kill_a_slow_script(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """He was not let in: where all others speak TLS there was no way to end it."""
+    path = tmp_path / "socket"
+    server = start_server(busy_reply_threshold=10, unixsocket=str(path))
+    slow = server.connect()
+    slow.send(request("EVAL", "while true do end", 0))
+    until(lambda: "Slow script detected" in server.log(), "the script is slow")
+    with RawClient(str(path)) as newcomer:
+        assert newcomer.call("GET", "a") == BUSY
+        assert newcomer.call("SCRIPT", "KILL") == b"OK"
+        assert slow.read() != b"OK"
+        assert newcomer.call("SET", "a", b"x" * 1_000_000) == b"OK"
+        shown = newcomer.call("CLIENT", "INFO")
+        assert isinstance(shown, bytes)
+        assert b" addr=%b:0 " % str(path).encode() in shown
 
 
 def test_shutdown_nosave_ends_a_script_that_has_written(start_server: StartServer) -> None:

@@ -383,7 +383,8 @@ def client_unblock(session: Session, args: list[bytes]) -> object:
     history=[("6.2.0", "WRITE and ALL.")],
 )
 def client_pause(session: Session, args: list[bytes]) -> object:
-    """Holds back all commands, or those that write, for some milliseconds."""
+    """Holds back all commands, or those that write, for some milliseconds; CLIENT goes on, and so does
+    expiry, both of which Redis holds back too."""
     if len(args) > 4:
         raise _wrong_use(args)
     mode = args[3].lower() if len(args) == 4 else b"all"

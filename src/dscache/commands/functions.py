@@ -10,6 +10,7 @@ from dscache.engine.command import (
     ALLOW_BUSY,
     DENYOOM,
     LOADING,
+    MAY_REPLICATE,
     NOSCRIPT,
     READONLY,
     STALE,
@@ -43,7 +44,7 @@ def _call(session: Session, args: list[bytes], is_read_only: bool) -> object:
 @registry.command(
     "FCALL function numkeys [key [key ...]] [arg [arg ...]]",
     arity=-3,
-    flags=RUNNING,
+    flags=RUNNING | MAY_REPLICATE,
     keys=[CHANGED],
     since="7.0.0",
     complexity=_COMPLEXITY,

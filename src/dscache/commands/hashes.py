@@ -204,7 +204,8 @@ def hexists(session: Session, args: list[bytes]) -> object:
     complexity="O(1)",
 )
 def hlen(session: Session, args: list[bytes]) -> object:
-    """Counts the fields of a hash."""
+    """Counts the fields of a hash, without those that are due; Redis counts these too until it has
+    removed them."""
     fields = readable_hash(session, args[1])
     return 0 if fields is None else fields.count()
 

@@ -9,6 +9,7 @@ from dscache.commands.help import subcommands_help
 from dscache.engine.command import (
     ALLOW_BUSY,
     LOADING,
+    MAY_REPLICATE,
     NO_MANDATORY_KEYS,
     NOSCRIPT,
     READONLY,
@@ -86,7 +87,7 @@ def _by_sha(session: Session, sha: bytes) -> Script:
 @registry.command(
     "EVAL script numkeys [key [key ...]] [arg [arg ...]]",
     arity=-3,
-    flags=RUNNING,
+    flags=RUNNING | MAY_REPLICATE,
     keys=[CHANGED],
     since="2.6.0",
     complexity=_COMPLEXITY,
@@ -112,7 +113,7 @@ def eval_ro(session: Session, args: list[bytes]) -> object:
 @registry.command(
     "EVALSHA sha1 numkeys [key [key ...]] [arg [arg ...]]",
     arity=-3,
-    flags=RUNNING,
+    flags=RUNNING | MAY_REPLICATE,
     keys=[_CHANGED_BY_SHA],
     since="2.6.0",
     complexity=_COMPLEXITY,
@@ -167,7 +168,7 @@ def script_exists(session: Session, args: list[bytes]) -> object:
     tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def script_flush(session: Session, args: list[bytes]) -> object:
-    """Forgets all scripts; their memory is Lua's, which frees it in steps."""
+    """Forgets all scripts; their memory is freed in the background."""
     if len(args) > 3 or (len(args) == 3 and args[2].upper() not in (b"ASYNC", b"SYNC")):
         raise CommandError(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
     session.engine.scripts.flush()

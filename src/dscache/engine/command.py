@@ -49,8 +49,8 @@ PUBSUB: Final = 1 << 13
 MOVABLEKEYS: Final = 1 << 14
 ALLOW_BUSY: Final = 1 << 15
 NO_MANDATORY_KEYS: Final = 1 << 16
-#: Changes no key, or not so that it shows, but is told to replicas in Redis: not for scripts that
-#: must not write. COMMAND INFO does not show it.
+#: Changes no key, or not so that it shows, but is told to replicas in Redis, or may call what is: not for
+#: scripts that must not write, and held back while writes are paused. COMMAND INFO does not show it.
 MAY_REPLICATE: Final = 1 << 17
 
 FLAG_NAMES: Final = (

@@ -39,9 +39,11 @@ from dscache.engine.command import (
     ALLOW_BUSY,
     DENYOOM,
     FAST,
+    MAY_REPLICATE,
     NO_MULTI,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
+    WRITE,
     Command,
     CommandTable,
 )
@@ -82,6 +84,12 @@ log: Final = logging.getLogger("dscache")
 # Time that encoding an epoch (or reaping a flushed database) may take per turn: short enough that
 # no client notices, long enough that a turn's fixed cost does not matter.
 _SLICE_SECONDS: Final = 0.001
+
+# Error codes that are counted apart, and the longest: scripts can answer any. Then there is one line of
+# INFO that says so. All as in Redis.
+_MOST_CODES: Final = 128
+_LONGEST_CODE: Final = 30
+_NOT_COUNTED: Final = b"ERRORSTATS_DISABLED"
 
 
 class Engine:
@@ -396,9 +404,12 @@ class Engine:
         if transaction is not None:
             writes = any(queued.is_write for queued, _ in transaction.commands)
             grows = any(queued.flags & DENYOOM for queued, _ in transaction.commands)
-        paused = self.paused_until_ms > self.core.now_ms and not command.name.startswith("client")
-        if paused and (writes or not self.pause_writes_only):
-            raise PauseFault()
+        if self.paused_until_ms > self.core.now_ms and not command.name.startswith("client"):
+            calls = [(command, args)] if transaction is None else transaction.commands
+            if not self.pause_writes_only or any(
+                self._is_paused(one, words) for one, words in calls
+            ):
+                raise PauseFault()
         if not writes:
             return
         if self.core.tells_new:
@@ -410,6 +421,14 @@ class Engine:
             raise CommandError(self.refusal())
         if grows and self.pacer.writers_wait:
             raise RoomFault()
+
+    def _is_paused(self, command: Command, args: list[bytes]) -> bool:
+        """Whether CLIENT PAUSE WRITE holds this call back."""
+        if command.name in ("eval", "evalsha"):
+            return self.scripts.may_write(command, args[1])
+        if command.name == "fcall":
+            return self.functions.may_write(args[1])
+        return bool(command.flags & (WRITE | MAY_REPLICATE))
 
     def refusal(self) -> bytes:
         """The error of who needs the disk to take changes, while it does not."""
@@ -437,9 +456,24 @@ class Engine:
         return ErrorReply(text)
 
     def _count_error(self, text: bytes) -> None:
-        code = text.split(b" ", 1)[0]
+        """Count an error by its code, as Redis does: a first word that is too long is none."""
         self.total_errors += 1
-        self.errors[code] = self.errors.get(code, 0) + 1
+        errors = self.errors
+        if _NOT_COUNTED in errors:
+            return
+        end = text.find(b" ", 0, _LONGEST_CODE + 1)
+        code = text[:end] if end >= 0 else b"ERR"
+        if code not in errors and len(errors) == _MOST_CODES:
+            codes = b", ".join(sorted(errors)).decode("utf-8", "replace")
+            log.warning(
+                "errors of %d different codes have come, which a script may have made up: they are no longer"
+                " counted apart (INFO errorstats) until CONFIG RESETSTAT. The codes: %s",
+                _MOST_CODES,
+                codes,
+            )
+            errors.clear()
+            code = _NOT_COUNTED
+        errors[code] = errors.get(code, 0) + 1
 
     def _cannot_run(self, session: Session, command: Command, error: DscacheError) -> object:
         """The reply of a command that waited for something that failed."""
@@ -559,6 +593,8 @@ class Engine:
         # Behind all that changes keys.
         if self.tracking.has_work:
             more = self.tracking.work() or more
+        if self.scripts.has_work:
+            more = self.scripts.collect(_SLICE_SECONDS) or more
         more = self.residency.reap(_SLICE_SECONDS, self.flusher.encoding) or more
         if self.pacer.is_pressed():
             self.pacer.relieve()

@@ -161,10 +161,11 @@ class Functions:
         self._functions = self._functions_of(list(self.libraries.values()))
 
     def flush(self) -> None:
-        """FUNCTION FLUSH. O(libraries)."""
+        """FUNCTION FLUSH. O(libraries); their memory is given back in the turns that follow."""
         self._forget(list(self.libraries))
         self.libraries = {}
         self._functions = self._functions_of([])
+        self._engine.scripts.free_memory()
 
     def add_extension(self, library: Library) -> None:
         """Add the library of an extension, for as long as the server runs. Raises CommandError if a name
@@ -263,6 +264,11 @@ class Functions:
         if function is None:
             raise _error(b"Function not found")
         return function
+
+    def may_write(self, name: bytes) -> bool:
+        """Whether FCALL of ``name`` may write. What cannot be called counts as if it did."""
+        function = self._functions.get(name.lower())
+        return function is None or not function.flags & NO_WRITES
 
     # Starting
 

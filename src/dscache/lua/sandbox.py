@@ -161,6 +161,10 @@ class Sandbox:
                 return
             self._collect()
 
+    def collect_some(self) -> bool:
+        """A short step of collecting what is not used any more; whether it was the last of a round."""
+        return bool(self._collect(b"step", 0))
+
     # Running
 
     def compile(self, source: bytes, name: bytes) -> object:

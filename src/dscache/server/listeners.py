@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dscache.errors import ConfigError
@@ -48,9 +49,9 @@ class Listeners:
         self._context: ssl.SSLContext | None = None
         self._context_in_use: ssl.SSLContext | None = None
         self._unix: asyncio.Server | None = None
-        # Its path, if it goes with the server.
-        self._unix_path = ""
-        self._shown_unix_path = ""
+        self._unix_socket: socket.socket | None = None
+        # Whether the socket's path goes with the server; the service manager's stays.
+        self._owns_unix_path = False
 
     async def open(self) -> None:
         """Start to listen as configured. Raises ConfigError that names the address."""
@@ -198,30 +199,18 @@ class Listeners:
     async def _open_unix(self, path: str) -> None:
         loop = asyncio.get_running_loop()
         inherited = self._take_inherited(path)
-        if inherited is not None:
-            self._unix = await loop.create_unix_server(
-                lambda: self._make("unix"),  # type: ignore[arg-type, return-value]
-                sock=inherited,
-            )
-            self._shown_unix_path = path
-            return
         try:
-            # A socket that a killed server left behind is replaced (the event loop sees to that, and
-            # takes nothing but a socket away); one that somebody listens on must not be taken from
-            # him.
-            with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(path) == 0:
-                    raise ConfigError(f"unixsocket {path} is in use by another server")
+            self._unix_socket = _bind_unix(path) if inherited is None else inherited
             self._unix = await loop.create_unix_server(
                 lambda: self._make("unix"),  # type: ignore[arg-type, return-value]
-                path,
+                sock=self._unix_socket,
                 backlog=self._config.tcp_backlog,
             )
-            if self._config.unixsocketperm:
+            if inherited is None and self._config.unixsocketperm:
                 os.chmod(path, self._config.unixsocketperm)
         except OSError as error:
             raise ConfigError(_cannot_listen(f"unixsocket {path}", error)) from error
-        self._unix_path = self._shown_unix_path = path
+        self._owns_unix_path = inherited is None
 
     def close(self) -> None:
         """Stop listening; connections stay."""
@@ -233,17 +222,18 @@ class Listeners:
         self._wanted.clear()
         if self._unix is not None:
             self._unix.close()
-            self._unix = None
-            if self._unix_path:
+            self._unix = self._unix_socket = None
+            if self._owns_unix_path:
                 with contextlib.suppress(OSError):
-                    os.unlink(self._unix_path)
+                    os.unlink(self._config.unixsocket)
 
     def sockets(self) -> list[socket.socket]:
-        """The TCP sockets without TLS that the event loop has taken over."""
+        """The sockets without TLS that the event loop has taken over."""
         tls_port = self._config.tls_port
-        return [
+        found = [
             one for place, bound in self._taken.items() if place[1] != tls_port for one in bound
         ]
+        return found if self._unix_socket is None else [*found, self._unix_socket]
 
     def addresses(self) -> list[str]:
         """What is listened on, for the log."""
@@ -252,8 +242,25 @@ class Listeners:
             for one in bound:
                 found.append(_shown(one.getsockname()))
         if self._unix is not None:
-            found.append(self._shown_unix_path)
+            found.append(self._config.unixsocket)
         return found
+
+
+def _bind_unix(path: str) -> socket.socket:
+    """A socket at ``path``. Raises ConfigError and OSError.
+
+    One that a killed server left behind is replaced; one that somebody listens on must not be taken
+    from him, nor the place of a file that is no socket.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(path) == 0:
+            raise ConfigError(f"unixsocket {path} is in use by another server")
+    if Path(path).is_socket():
+        os.unlink(path)
+    one = socket.socket(socket.AF_UNIX)
+    one.setblocking(False)
+    one.bind(path)
+    return one
 
 
 def _shown(where: str | tuple[str, int]) -> str:

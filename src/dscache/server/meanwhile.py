@@ -6,7 +6,9 @@ sent is read and given to their connections, whose replies (that the server is b
 script has been killed) are written at once, without the loop. Who connects is taken in, and handed to
 the loop when it runs again.
 
-Clients that wait for something, that do not read, or that speak TLS are left for the loop.
+Clients that wait for something, that do not read, or that speak TLS are left for the loop. What TLS has in
+hand is uvloop's: it neither shows which replies it has yet to send, before ours, nor takes over a
+connection whose handshake is done, which somebody who comes would need.
 """
 
 from __future__ import annotations
@@ -107,6 +109,7 @@ class Meanwhile:
 
     def _accept(self) -> None:
         for listener in self._listening():
+            kind = "unix" if listener.family == socket.AF_UNIX else "tcp"
             for _ in range(_ACCEPTS):
                 try:
                     raw, _ = listener.accept()
@@ -115,7 +118,7 @@ class Meanwhile:
                 raw.setblocking(False)
                 if not self._newcomers:
                     self._loop.call_soon(self._hand_over)
-                connection = self._make("tcp")
+                connection = self._make(kind)
                 transport = DirectTransport(raw)
                 self._newcomers[raw.fileno()] = connection, transport, raw
                 connection.connection_made(transport)
