@@ -109,7 +109,7 @@ _NOT_COMPARED: Final = (
 #: Commands, or those with such subcommands, that only one server has.
 _COMMANDS_OF_ONE: Final = re.compile(
     rb"(cache|cluster|client|commandlog|failover|module|script)\|.*|.*(sync|save)|bgrewriteaof|waitaof|asking"
-    rb"|cache|cluster|clusterscan|commandlog|delifeq|lolwut|migrate|module|msetex|read(only|write)"
+    rb"|backup|cache|cluster|clusterscan|commandlog|delifeq|lolwut|migrate|module|msetex|read(only|write)"
     rb"|repl(conf|icaof)|restore-asking|role|slaveof|failover"
 )
 
