@@ -311,6 +311,29 @@ def test_writers_that_wait_for_room_are_refused_too() -> None:
     assert scripted.engine.room.writers_waiting == 0
 
 
+def test_who_waits_for_a_disk_that_does_not_get_done_is_refused_and_then_goes_on() -> None:
+    scripted, writer = full_of_dirt()
+    replies: list[object] = []
+    writer.deliver = replies.append
+    scripted.encode()
+    flushed = scripted.start("CACHE", "FLUSH", session=scripted.new_session())
+    scripted.engine.tick()
+    assert not replies
+    assert not flushed
+    scripted.engine.flusher.committing_since -= 31.0
+    scripted.engine.tick()
+    refusal = b"-MISCONF The data set cannot be written to disk: it has not got done with the last"
+    assert len(replies) == 1
+    assert bytes(str(flushed[0])[2:], "utf-8").startswith(refusal)
+    late = scripted.run("SET", "x", "1", session=scripted.new_session())
+    assert isinstance(late, bytes)
+    assert late.startswith(refusal)
+    assert scripted.run("GET", "there", session=scripted.new_session()) == b"v"
+    scripted.commit()
+    scripted.save()
+    assert scripted.run("SET", "x", "1", session=scripted.new_session()) == b"OK"
+
+
 @pytest.mark.parametrize("words", [("CACHE", "FLUSH"), ("DBSIZE",)])
 def test_who_waits_for_a_commit_is_refused_when_they_have_failed_for_too_long(
     scripted: ScriptedEngine, words: tuple[str, ...]

@@ -116,6 +116,8 @@ class Flusher:
         #: ``time.perf_counter`` of the first failure since the last success, and of the next try.
         self.failing_since: float = 0.0
         self.retry_at: float = 0.0
+        #: ``time.perf_counter`` when the commit thread got the epoch that it is busy with; 0 if it is not.
+        self.committing_since: float = 0.0
         #: Grows with whatever a cut would save: a command that leaves it as it was has changed nothing.
         self.edits: i64 = 0
         #: Called at a cut: the redo log's record of where it stands, to be committed with the epoch;
@@ -285,6 +287,7 @@ class Flusher:
                     return True
             self._encoding = False
             self._charge_batch(epoch)
+            self.committing_since = time.perf_counter()
             self._submit(lambda: self._save(epoch))
         elif self._finishing:
             while epoch.done < total:
@@ -467,6 +470,7 @@ class Flusher:
 
     def _saved(self, epoch: Epoch) -> None:
         self.saves += 1
+        self.committing_since = 0.0
         if epoch.error is None:
             self.last_committed = epoch.number
         epoch.done = 0

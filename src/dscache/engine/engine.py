@@ -420,6 +420,8 @@ class Engine:
         if self.pacer.refuses_writes():
             raise CommandError(self.refusal())
         if grows and self.pacer.writers_wait:
+            if self.pacer.stuck_seconds():
+                raise CommandError(self.refusal())
             raise RoomFault()
 
     def _is_paused(self, command: Command, args: list[bytes]) -> bool:
@@ -432,9 +434,14 @@ class Engine:
 
     def refusal(self) -> bytes:
         """The error of who needs the disk to take changes, while it does not."""
+        cause = cause_of(self.flusher.last_error or self.redo.last_error)
+        if not cause:
+            cause = (
+                f"it has not got done with the last changes for {self.pacer.stuck_seconds():.0f} s"
+            )
         return (
             b"MISCONF The data set cannot be written to disk: "
-            + cause_of(self.flusher.last_error or self.redo.last_error).encode()
+            + cause.encode()
             + b". Writes are refused until it can; INFO store shows the state."
         )
 
@@ -647,7 +654,7 @@ class Engine:
         self._look_around()
         if self.paused_until_ms <= core.now_ms:
             self.end_pause()
-        if self.pacer.refuses_writes():
+        if self.pacer.is_hopeless():
             self.room.refuse_writers()
             self.room.refuse_commits(CommandError(self.refusal()))
         self._after_work()

@@ -6,7 +6,7 @@ rules keep the bound: at most half of the entries' memory is dirty or saving, so
 rest; and while more comes in than the disk takes, those who write wait, not those who read.
 
 When commits fail, tries come at the flusher's growing intervals, and after a bound writes are refused
-instead of waiting.
+instead of waiting. So they are when the disk neither fails nor gets done.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _DIRTY_SHARE: Final = 4
 
 # Commits have failed for this long: writes are refused.
 _REFUSE_AFTER_SECONDS: Final = 5.0
+
+# The disk has been busy with one commit, or one sync of the log, for this long: who would have to wait for it
+# is refused. A disk that is only slow gets done: an epoch is a quarter of the memory at most.
+_STUCK_AFTER_SECONDS: Final = 30.0
 
 
 class Pacer:
@@ -121,6 +125,18 @@ class Pacer:
         if not any(since):
             return False
         return time.perf_counter() - min(filter(None, since)) > _REFUSE_AFTER_SECONDS
+
+    def stuck_seconds(self) -> float:
+        """For how long the disk has not got done with what it was given, beyond what is bearable; else 0."""
+        since = [self._flusher.committing_since, self._redo.busy_since]
+        if not any(since):
+            return 0.0
+        seconds = time.perf_counter() - min(filter(None, since))
+        return seconds if seconds > _STUCK_AFTER_SECONDS else 0.0
+
+    def is_hopeless(self) -> bool:
+        """Whether nobody should be kept waiting for a commit."""
+        return self.refuses_writes() or self.stuck_seconds() > 0.0
 
     def keep_up(self) -> None:
         """For who changes much and gives the engine no turns: what a turn would do for memory, and what

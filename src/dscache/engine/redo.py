@@ -188,6 +188,8 @@ class Redo:
         self.last_error: str = ""
         self._trouble: Final = TroubleLog("the redo log")
         self.last_sync_seconds: float = 0.0
+        #: ``time.perf_counter`` when the log thread got what it is busy with; 0 if it is not.
+        self.busy_since: float = 0.0
         #: Syncs that were due while the one before was still under way.
         self.delayed_syncs: int = 0
 
@@ -312,6 +314,7 @@ class Redo:
             self._todo.append((_SYNC, 0, b""))
         if self._todo:
             self._job = _Job(self, self._writer, self._todo)
+            self.busy_since = time.perf_counter()
             self._todo = []
             self._workers.submit_log(self._job.run)
 
@@ -322,6 +325,7 @@ class Redo:
     def job_ended(self, job: _Job) -> None:
         """The log thread has done what it could of ``job``."""
         self._job = None
+        self.busy_since = 0.0
         if job.written:
             self.written = job.written
         if job.has_synced:

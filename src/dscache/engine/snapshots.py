@@ -238,7 +238,7 @@ class Snapshots:
         """Called about ten times a second: begin one if the directive ``save`` says so; end one that waits
         for a disk that takes nothing."""
         engine = self._engine
-        if self._state == COMMITTING and engine.pacer.refuses_writes():
+        if self._state == COMMITTING and engine.pacer.is_hopeless():
             self._error = CommandError(engine.refusal())
             self._end()
         points = engine.config.save
