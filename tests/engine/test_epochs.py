@@ -311,7 +311,9 @@ def test_writers_that_wait_for_room_are_refused_too() -> None:
     assert scripted.engine.room.writers_waiting == 0
 
 
-def test_who_waits_for_a_disk_that_does_not_get_done_is_refused_and_then_goes_on() -> None:
+def test_who_waits_for_a_disk_that_does_not_get_done_is_refused_and_then_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     scripted, writer = full_of_dirt()
     replies: list[object] = []
     writer.deliver = replies.append
@@ -332,6 +334,11 @@ def test_who_waits_for_a_disk_that_does_not_get_done_is_refused_and_then_goes_on
     scripted.commit()
     scripted.save()
     assert scripted.run("SET", "x", "1", session=scripted.new_session()) == b"OK"
+    scripted.engine.tick()
+    assert [record.getMessage()[:46] for record in caplog.records] == [
+        "the data set cannot be written to disk: it has",
+        "the data set can be written to disk again, aft",
+    ]
 
 
 @pytest.mark.parametrize("words", [("CACHE", "FLUSH"), ("DBSIZE",)])

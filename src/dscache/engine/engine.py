@@ -191,6 +191,9 @@ class Engine:
         )
         self.snapshots: Final[Snapshots] = Snapshots(self)
         self._trouble: Final[TroubleLog] = TroubleLog("the data set")
+        # Since when the disk has not got done with what it was given, once that is too long; and who is told.
+        self._stuck_since = 0.0
+        self._slowness: Final[TroubleLog] = TroubleLog("the data set")
         # CLIENT PAUSE: until when, and whether only writes are held back.
         self.paused_until_ms: i64 = 0
         self.pause_writes_only = False
@@ -436,9 +439,7 @@ class Engine:
         """The error of who needs the disk to take changes, while it does not."""
         cause = cause_of(self.flusher.last_error or self.redo.last_error)
         if not cause:
-            cause = (
-                f"it has not got done with the last changes for {self.pacer.stuck_seconds():.0f} s"
-            )
+            cause = _stuck_for(self.pacer.stuck_seconds())
         return (
             b"MISCONF The data set cannot be written to disk: "
             + cause.encode()
@@ -654,11 +655,23 @@ class Engine:
         self._look_around()
         if self.paused_until_ms <= core.now_ms:
             self.end_pause()
+        self._watch_disk()
         if self.pacer.is_hopeless():
             self.room.refuse_writers()
             self.room.refuse_commits(CommandError(self.refusal()))
         self._after_work()
         self._want_turn()
+
+    def _watch_disk(self) -> None:
+        """Tell the log when the disk is stuck, and when it goes on."""
+        now = time.perf_counter()
+        seconds = self.pacer.stuck_seconds()
+        if seconds:
+            self._stuck_since = now - seconds
+            self._slowness.failed(now, self._stuck_since, _stuck_for(seconds))
+        elif self._stuck_since:
+            self._slowness.succeeded(now, self._stuck_since)
+            self._stuck_since = 0.0
 
     def pause(self, until_ms: int, writes_only: bool) -> None:
         """CLIENT PAUSE. A pause under way is prolonged, never shortened or relaxed, as in Redis."""
@@ -714,6 +727,11 @@ class Engine:
             raise StoreError(f"the redo log cannot be written: {error.strerror}") from error
         finally:
             self.store.close()
+
+
+def _stuck_for(seconds: float) -> str:
+    """Why nothing gets to the disk, which does not fail."""
+    return f"it has not got done with the last changes for {seconds:.0f} s"
 
 
 def _no_timer(when: float) -> None:
