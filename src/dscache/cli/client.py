@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     context_settings={"help_option_names": ["--help"], "allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
 )
-@connection_options
+@connection_options("-n", "--db")
 @click.option("-2", "protocol", flag_value=2, type=int, help="Speak RESP2 (the default).")
 @click.option("-3", "protocol", flag_value=3, type=int, help="Speak RESP3.")
 @click.option("--raw", "form", flag_value="raw", help="Print values alone (the default if piped).")

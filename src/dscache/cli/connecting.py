@@ -107,14 +107,31 @@ class Link:
     def read(self) -> object:
         """The next reply or push, however long it takes."""
         while (reply := self._parser.next_reply()) is INCOMPLETE:
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except OSError as error:
-                raise LinkError(f"the connection is lost: {error}") from error
-            if not data:
-                raise LinkError("the server closed the connection")
-            self._parser.feed(data)
+            self._feed()
         return reply
+
+    def _feed(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except OSError as error:
+            raise LinkError(f"the connection is lost: {error}") from error
+        if not data:
+            raise LinkError("the server closed the connection")
+        self._parser.feed(data)
+
+    def fileno(self) -> int:
+        """For select: whether there is something to ``receive``."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[object]:
+        """The replies that have come, waiting for more bytes at most once."""
+        self._feed()
+        while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            self._feed()  # select does not see what has been decrypted already
+        replies: list[object] = []
+        while (reply := self._parser.next_reply()) is not INCOMPLETE:
+            replies.append(reply)
+        return replies
 
     def is_alive(self) -> bool:
         """Whether the server has not hung up since the last reply, as far as one can see from here."""
@@ -167,11 +184,19 @@ def _connected(endpoint: Endpoint) -> socket.socket:
 # Options
 
 
-def connection_options(command: _Decorated) -> _Decorated:
-    """Give a click command the options that ``endpoint_of`` reads."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def connection_options(*database_names: str) -> Callable[[_Decorated], _Decorated]:
+    """Give a click command the options that ``endpoint_of`` reads. The database's are named by the caller:
+    redis-benchmark has another -n than redis-cli."""
+
+    def decorate(command: _Decorated) -> _Decorated:
+        database = _option(
+            *database_names, "db", type=int, metavar="DB", text="The database. Default: 0."
+        )
+        for option in (database, *reversed(_OPTIONS)):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def _keep(context: click.Context, option: click.Parameter, value: object) -> None:
@@ -199,7 +224,6 @@ _OPTIONS: Final = (
         text=f"Log in. Others can read a command line: better set {_PASSWORD_VARIABLE}.",
     ),
     _option("--askpass", is_flag=True, text="Ask for the password."),
-    _option("-n", "--db", type=int, metavar="DB", text="The database. Default: 0."),
     _option("--tls", is_flag=True, text="Encrypt, and check the server's certificate and its name."),
     _option("--sni", metavar="NAME", text="The name in its certificate, if that is not HOST."),
     _option("--cacert", metavar="FILE", text="Whom to trust. Default: whom the system trusts."),

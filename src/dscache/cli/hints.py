@@ -17,7 +17,7 @@ from dscache.engine.command import Command
 from dscache.engine.syntax import Argument, displayed, parse_syntax
 from dscache.wire.inline import split_inline
 
-_DENT: Final = "    "
+_COLUMNS: Final = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,11 @@ class Guide:
         if command is None:
             return f"There is no command {' '.join(words).upper()}."
         shown = list(command.subcommands.values()) or [command]
-        return "\n".join(
-            f"{syntax_of(one)}\n{textwrap.fill(one.summary, 78, initial_indent=_DENT, subsequent_indent=_DENT)}"
-            for one in shown
-        )
+        return "\n".join(f"{syntax_of(one)}\n{_paragraph(one.summary)}" for one in shown)
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, _COLUMNS, initial_indent="    ", subsequent_indent="    ")
 
 
 def syntax_of(command: Command) -> str:

@@ -15,11 +15,12 @@ from dscache.cli.config import config
 from dscache.cli.export_data import export_data
 from dscache.cli.import_data import import_data
 from dscache.cli.serve import serve
+from dscache.cli.top import top
 
 #: The subcommands, by what they are for, in the order in which the help shows them.
 _GROUPS: Final = (
     ("Run a server", (serve, config)),
-    ("Talk to one that runs", (cli,)),
+    ("Talk to one that runs", (cli, top)),
     ("Work on a data directory that no server uses", (check, import_data, export_data, backup, restore)),
     ("Set up the shell", (completion,)),
 )  # fmt: skip
