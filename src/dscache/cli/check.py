@@ -20,7 +20,7 @@ HAS_PROBLEMS: Final = 3
 _MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 
-@click.command()
+@click.command(short_help="Examine a data directory, and mend it.")
 @dir_option
 @config_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended, and say what is lost.")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from dscache.cli.completion import complete_command_words
-from dscache.cli.connecting import LinkError, connection_options, endpoint_of
-
-if TYPE_CHECKING:
-    from dscache.cli.conversation import Conversation
+from dscache.cli.connecting import connection_options, endpoint_of
 
 
 @click.command(
     "cli",
+    short_help="A prompt for commands; or run one.",
     context_settings={"help_option_names": ["--help"], "allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
 )
@@ -61,7 +58,7 @@ def cli(
     Exit codes: 0 when every command was answered, 1 when a reply was an error or
     there is no connection, 2 for a wrong command line.
     """
-    from dscache.cli.conversation import Conversation
+    from dscache.cli.conversation import Conversation, run_command, run_lines
     from dscache.cli.rendering import as_json, formatted, raw
 
     if form is None:
@@ -71,40 +68,10 @@ def cli(
     render = {"raw": raw, "formatted": formatted, "json": as_json}[form]
     conversation = Conversation(endpoint_of(context), protocol, render)
     if words:
-        sys.exit(_run_one(conversation, words))
+        sys.exit(run_command(conversation, words))
     if sys.stdin.isatty():
         from dscache.cli.prompt import Prompt
 
         Prompt(conversation).run()
         return
-    sys.exit(_run_lines(conversation))
-
-
-def _run_one(conversation: Conversation, words: tuple[str, ...]) -> int:
-    try:
-        is_good = conversation.run([word.encode("utf-8", "surrogateescape") for word in words])
-    except LinkError as error:
-        click.echo(f"dscache: {error}", err=True)
-        return 1
-    except KeyboardInterrupt:
-        return 0  # the way to end SUBSCRIBE and MONITOR
-    return 0 if is_good else 1
-
-
-def _run_lines(conversation: Conversation) -> int:
-    """Run the commands on standard input, all of them whatever is answered."""
-    from dscache.wire.inline import split_inline
-
-    code = 0
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        words = split_inline(line)
-        if words is None:
-            click.echo(f"dscache: line {number}: unbalanced quotes", err=True)
-            code = 1
-        elif words:
-            try:
-                code = code if conversation.run(words) else 1
-            except LinkError as error:
-                click.echo(f"dscache: line {number}: {error}", err=True)
-                return 1
-    return code
+    sys.exit(run_lines(conversation))

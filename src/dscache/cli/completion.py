@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 _VARIABLE = "_DSCACHE_COMPLETE"
 
 
-@click.command()
+@click.command(short_help="Print the script that completes dscache's command line.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script that makes SHELL complete dscache's command line.

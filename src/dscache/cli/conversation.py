@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dscache.cli.connecting import Endpoint, Link, LinkError
+import click
+
+from dscache.cli.link import Endpoint, Link, LinkError
 from dscache.cli.rendering import Renderer, formatted, renderer_for
+from dscache.wire.inline import split_inline
 from dscache.wire.reply import ErrorReply, Push, Status
 
 _SUBSCRIBING: Final = frozenset((b"subscribe", b"psubscribe", b"ssubscribe"))
@@ -136,3 +139,32 @@ class Conversation:
 
     def _use_database(self, number: int) -> None:
         self.endpoint = replace(self.endpoint, database=number)
+
+
+def run_command(conversation: Conversation, words: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        is_good = conversation.run([word.encode("utf-8", "surrogateescape") for word in words])
+    except LinkError as error:
+        click.echo(f"dscache: {error}", err=True)
+        return 1
+    except KeyboardInterrupt:
+        return 0  # the way to end SUBSCRIBE and MONITOR
+    return 0 if is_good else 1
+
+
+def run_lines(conversation: Conversation) -> int:
+    """Run the commands on standard input, all of them whatever is answered; the exit code."""
+    code = 0
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        words = split_inline(line)
+        if words is None:
+            click.echo(f"dscache: line {number}: unbalanced quotes", err=True)
+            code = 1
+        elif words:
+            try:
+                code = code if conversation.run(words) else 1
+            except LinkError as error:
+                click.echo(f"dscache: line {number}: {error}", err=True)
+                return 1
+    return code

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dscache.moving.output import Output
 
 
-@click.command("export")
+@click.command("export", short_help="Write a data set as RDB file, commands or JSON.")
 @dir_option
 @config_option
 @memory_option
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What FILE is to be.",
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=click.Path(), metavar="FILE")
 def export_data(
     directory: str | None, config_path: str | None, maxmemory: str | None, form: str, file: str
 ) -> None:

@@ -19,11 +19,11 @@ from dscache.cli.offline import (
 )
 
 
-@click.command("import")
+@click.command("import", short_help="Make a data directory from an RDB file.")
 @dir_option
 @config_option
 @memory_option
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=click.Path(), metavar="FILE")
 def import_data(
     directory: str | None, config_path: str | None, maxmemory: str | None, file: str
 ) -> None:
@@ -42,7 +42,7 @@ def import_data(
     --maxmemory, however large the file; only a single value is held whole.
 
     What an append-only file has is taken through RDB: have the old server save
-    (redis-cli SAVE) and import that.
+    (dscache cli SAVE) and import that.
 
     Exit codes: 0 when all is on disk, 1 when it failed, 2 for a wrong command
     line.

@@ -5,8 +5,8 @@ memory (CACHE RESIDENT), and looks at these alone: a sample must not bring keys 
 look used (CLIENT NO-TOUCH). A key that leaves memory between the two questions would be loaded; that has
 milliseconds to happen in. Servers without CACHE have all keys in memory.
 
-So a key that is in memory is seen once in as many looks as it takes to scan the database: with the bounds
-below and all of a million keys in memory, within an hour; a key that is found stays.
+So a key that is in memory is seen once in as many looks as it takes to scan the database; with a million
+keys, all of them in memory, and a look each second, that is two hours. One that is found stays.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dscache.cli.connecting import Link, request
+from dscache.cli.link import Link, request
 from dscache.wire.reply import ErrorReply
 
 #: Keys of a page of SCAN, and pages of a look.
 _PAGE: Final = 100
 _PAGES: Final = 5
 #: Keys that a look asks about, and how many of them at a time, so that others get their turn.
-_LOOKS: Final = 300
+_LOOKS: Final = 200
 _BATCH: Final = 50
 #: As many of the biggest and of the hottest are remembered.
-_KEPT: Final = 30
+_KEPT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import click
 
 import dscache
 from dscache.cli.backup import backup, restore
+from dscache.cli.bench import bench
 from dscache.cli.check import check
 from dscache.cli.client import cli
 from dscache.cli.completion import completion
@@ -20,7 +21,7 @@ from dscache.cli.top import top
 #: The subcommands, by what they are for, in the order in which the help shows them.
 _GROUPS: Final = (
     ("Run a server", (serve, config)),
-    ("Talk to one that runs", (cli, top)),
+    ("Talk to one that runs", (cli, top, bench)),
     ("Work on a data directory that no server uses", (check, import_data, export_data, backup, restore)),
     ("Set up the shell", (completion,)),
 )  # fmt: skip

@@ -26,12 +26,14 @@ _LINE_SECONDS: Final = 5.0
 dir_option = click.option(
     "--dir",
     "directory",
+    type=click.Path(),
     metavar="DIR",
     help="The data directory. Default: what CONFIG-FILE says, or else ./dscache-data.",
 )
 config_option = click.option(
     "--config",
     "config_path",
+    type=click.Path(),
     metavar="CONFIG-FILE",
     help="The server's configuration file: databases, maxmemory and the like.",
 )
@@ -92,10 +94,12 @@ class Progress:
     """Tells on standard error how much of ``total`` has been done: with a bar, if that is a terminal, or
     else with a line every few seconds. A context."""
 
-    def __init__(self, what: str, total: int, in_bytes: bool) -> None:
+    def __init__(self, what: str, total: int, in_bytes: bool, unit: str = "keys") -> None:
         self._what: Final = what
         self._total: Final = total
         self._in_bytes: Final = in_bytes
+        #: What is counted, if it is not bytes.
+        self._unit: Final = unit
         self._done = 0
         self._started: Final = time.perf_counter()
         self._next_line = self._started + _LINE_SECONDS
@@ -131,7 +135,7 @@ class Progress:
         seconds = max(time.perf_counter() - self._started, 1e-6)
         if self._in_bytes:
             return f"{self._done / seconds / 1e6:.1f} MB/s"
-        return f"{self._done / seconds:,.0f} keys/s"
+        return f"{self._done / seconds:,.0f} {self._unit}/s"
 
     def seconds(self) -> float:
         """How long it has taken."""

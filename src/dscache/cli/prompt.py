@@ -14,10 +14,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.processors import AfterInput
 
-from dscache.cli.connecting import LinkError
 from dscache.cli.conversation import Conversation
 from dscache.cli.hints import Guide
 from dscache.cli.history import SafeHistory, history_path
+from dscache.cli.link import LinkError
 from dscache.wire.inline import split_inline
 
 _HINT_STYLE: Final = "fg:ansibrightblack"

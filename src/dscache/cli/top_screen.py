@@ -92,14 +92,11 @@ def bytes_text(number: float | None) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A time in its two largest units."""
-    whole = int(seconds)
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+    """A time in the largest unit that it fills."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def sparkline(values: Sequence[float], columns: int, top: float = 0.0) -> str:
@@ -166,9 +163,10 @@ def _title(view: View, readings: Readings, columns: int) -> Text:
         program = f"Redis {readings.text('redis_version')}"
     up = seconds_text(readings.number("uptime_in_seconds") or 0)
     left = f"{program} at {view.address}, {readings.keys():,} keys, up {up}"
-    if readings.text("dscache_compiled") == "0":
-        left += ", interpreted"
     right = view.trouble or ("paused" if view.is_paused else view.help)
+    remark = ", interpreted" if readings.text("dscache_compiled") == "0" else ""
+    if len(left) + len(remark) + len(right) < columns:
+        left += remark
     # Trouble goes before the title, the title before the help.
     if len(left) + len(right) >= columns:
         right = right if right != view.help else ""
