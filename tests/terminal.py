@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +17,10 @@ from typing import Final, Self
 import pytest
 
 from serving import until
+
+#: What the fixture ``dscache`` is: words (and ``given``, standard input) in; exit code, output and error
+#: output out.
+Dscache = Callable[..., tuple[int, str, str]]
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 

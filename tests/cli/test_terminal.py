@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from serving import ServerProcess, StartServer, stop_all, until
+from serving import ServerProcess, StartServer, until
 from terminal import Terminal, needs_tmux
 
 pytestmark = needs_tmux
-
-
-@pytest.fixture(scope="module")
-def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    server = ServerProcess(tmp_path_factory.mktemp("shared"), maxmemory="32mb")
-    server.start()
-    yield server
-    stop_all([server])
-
-
-@pytest.fixture
-def server(module_server: ServerProcess) -> ServerProcess:
-    assert module_server.call("FLUSHALL") == b"OK"
-    return module_server
 
 
 def address(server: ServerProcess) -> str:

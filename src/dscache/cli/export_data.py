@@ -57,8 +57,9 @@ def export_data(
     (Redis 7.2, all of Valkey), or of version 12 (Redis 7.4) if there is a hash
     with fields that expire.
 
-    FILE appears when it is complete, and replaces one of that name. Exit codes:
-    0 then, 1 when it failed, 2 for a wrong command line.
+    FILE appears when it is complete, and replaces one of that name.
+
+    Exit codes: 0 when it is complete, 1 when it failed, 2 for a wrong command line.
     """
     run(lambda: _export(directory, config_path, maxmemory, form, file))
 

@@ -45,8 +45,9 @@ class KeySampler:
     def __init__(self) -> None:
         self._cursor = b"0"
         self._has_residency = True
-        #: Whether the server counts uses (OBJECT FREQ); None as long as that has not been asked.
-        self._counts_uses: bool | None = None
+        #: What OBJECT can tell of a key's use: FREQ (a policy that counts) or IDLETIME; empty if neither, None
+        #: as long as that has not been tried: a question that is refused would be an error in its INFO.
+        self._use: bytes | None = None
         self._known: dict[bytes, KeySample] = {}
 
     def biggest(self) -> list[KeySample]:
@@ -65,8 +66,8 @@ class KeySampler:
             if len(names) >= _LOOKS or self._cursor == b"0":
                 break
         names = list(dict.fromkeys(names))[:_LOOKS]
-        if names and self._counts_uses is None:
-            self._counts_uses = isinstance(link.call(b"OBJECT", b"FREQ", names[0]), int)
+        if names and self._use is None:
+            self._use = _use_told(link, names[0])
         self._known = {}
         for start in range(0, len(names), _BATCH):
             for sample in self._samples(link, names[start : start + _BATCH]):
@@ -75,17 +76,22 @@ class KeySampler:
 
     def _samples(self, link: Link, names: list[bytes]) -> list[KeySample]:
         """A look at each of ``names`` that is still there."""
-        uses = b"FREQ" if self._counts_uses else b"IDLETIME"
-        questions = [(b"MEMORY", b"USAGE"), (b"OBJECT", uses)]
+        questions = [(b"MEMORY", b"USAGE")]
+        if self._use:
+            questions.append((b"OBJECT", self._use))
         link.send_bytes(b"".join(request([*one, name]) for name in names for one in questions))
         found: list[KeySample] = []
         for name in names:
-            size, use = [
-                answer if isinstance(answer, int) else None for answer in (link.read(), link.read())
-            ]
-            if size is not None:
-                idle_s, frequency = (None, use) if self._counts_uses else (use, None)
-                found.append(KeySample(name, size, idle_s, frequency))
+            answers = [link.read() for _ in questions]
+            size, use = answers[0], answers[-1] if self._use else None
+            if isinstance(size, int):
+                figure = use if isinstance(use, int) else None
+                is_count = self._use == b"FREQ"
+                found.append(
+                    KeySample(
+                        name, size, None if is_count else figure, figure if is_count else None
+                    )
+                )
         return found
 
     def _next_page(self, link: Link) -> list[bytes]:
@@ -108,6 +114,17 @@ class KeySampler:
         if not isinstance(reply, list):
             return []  # no right to ask: better look at nothing than load it
         return [name for name, is_there in zip(names, reply, strict=False) if is_there]
+
+
+def _use_told(link: Link, name: bytes) -> bytes | None:
+    """What the server tells of the use of keys, see ``KeySampler._use``; None if ``name`` is gone."""
+    for use in (b"FREQ", b"IDLETIME"):
+        reply = link.call(b"OBJECT", use, name)
+        if reply is None:
+            return None
+        if isinstance(reply, int):
+            return use
+    return b""
 
 
 def _coldness(sample: KeySample) -> tuple[int, int]:

@@ -35,10 +35,11 @@ def top(context: click.Context, interval: float, once: bool) -> None:
     """Show what a server is doing, as it does it.
 
     \b
-    Above:  how many commands, how many lookups memory answers, what the disk is asked for;
-            memory against its bound; changes that are not on disk; the redo log; clients
-    Below:  the commands that take most time, the clients that wait and what for, the
-            biggest keys and those used last, of those that are in memory
+    Above:  commands a second, how many lookups memory answers, what the disk is
+            asked for; memory against its bound; changes that are not on disk yet;
+            the redo log; clients
+    Below:  the commands that take most time, the clients that wait and what for,
+            the biggest keys and those used last, of those that are in memory
 
     Keys: q quits, p pauses, s sorts the commands by time, calls, or time per call.
 
