@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +58,22 @@ def test_where_nobody_listens_it_says_so(dscache: Dscache) -> None:
     code, said, errors = dscache("cli", "-p", str(port), "ping")
     assert (code, said) == (1, "")
     assert errors == f"dscache: cannot connect to 127.0.0.1:{port}: Connection refused\n"
+
+
+def test_what_is_no_redis_server_is_named_as_such(dscache: Dscache) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        answering = pool.submit(_answer_once, listener, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        code, _, errors = dscache("cli", "-p", str(listener.getsockname()[1]), "ping")
+        answering.result()
+    assert code == 1
+    assert "does not speak the Redis protocol: it said b'HTTP/1.1 400" in errors
+
+
+def _answer_once(listener: socket.socket, data: bytes) -> None:
+    client, _ = listener.accept()
+    with client:
+        client.recv(1000)
+        client.sendall(data)
 
 
 def test_every_way_to_a_server(server: ServerProcess, dscache: Dscache) -> None:

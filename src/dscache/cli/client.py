@@ -69,7 +69,7 @@ def cli(
     conversation = Conversation(endpoint_of(context), protocol, render)
     if words:
         sys.exit(run_command(conversation, words))
-    if sys.stdin.isatty():
+    if sys.stdin.isatty() and sys.stdout.isatty():
         from dscache.cli.prompt import Prompt
 
         Prompt(conversation).run()

@@ -16,8 +16,9 @@ from typing import Final
 
 import click
 
-from dscache.cli.link import Endpoint, Link, LinkError
+from dscache.cli.link import Endpoint, Link
 from dscache.cli.rendering import Renderer, formatted, renderer_for
+from dscache.errors import DscacheError
 from dscache.wire.inline import split_inline
 from dscache.wire.reply import ErrorReply, Push, Status
 
@@ -77,7 +78,7 @@ class Conversation:
     def run(self, words: list[bytes], tells_time: bool = False) -> bool:
         """Run a command and print its reply or replies; whether none of them is an error.
 
-        Raises LinkError if there is no connection, or none any more. KeyboardInterrupt ends the wait
+        Raises DscacheError if there is no connection, or none any more. KeyboardInterrupt ends the wait
         for a reply or for messages; then only the connection's end can tell the server.
         """
         link = self._link
@@ -89,7 +90,7 @@ class Conversation:
         try:
             link.send(words)
             is_good = self._read_replies(link, words)
-        except (LinkError, KeyboardInterrupt):
+        except (DscacheError, KeyboardInterrupt):
             self.hang_up()
             raise
         seconds = time.perf_counter() - began
@@ -145,7 +146,7 @@ def run_command(conversation: Conversation, words: Sequence[str]) -> int:
     """Run one command; the exit code."""
     try:
         is_good = conversation.run([word.encode("utf-8", "surrogateescape") for word in words])
-    except LinkError as error:
+    except DscacheError as error:
         click.echo(f"dscache: {error}", err=True)
         return 1
     except KeyboardInterrupt:
@@ -164,7 +165,7 @@ def run_lines(conversation: Conversation) -> int:
         elif words:
             try:
                 code = code if conversation.run(words) else 1
-            except LinkError as error:
+            except DscacheError as error:
                 click.echo(f"dscache: line {number}: {error}", err=True)
                 return 1
     return code

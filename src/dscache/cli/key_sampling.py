@@ -45,8 +45,8 @@ class KeySampler:
     def __init__(self) -> None:
         self._cursor = b"0"
         self._has_residency = True
-        #: What OBJECT can tell of a key's use: FREQ (a policy that counts) or IDLETIME; empty if neither, None
-        #: as long as that has not been tried: a question that is refused would be an error in its INFO.
+        #: What OBJECT can tell of a key's use: FREQ (a policy that counts) or IDLETIME; empty if neither,
+        #: None as long as that has not been tried. (What is refused counts as an error in INFO.)
         self._use: bytes | None = None
         self._known: dict[bytes, KeySample] = {}
 

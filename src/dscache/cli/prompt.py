@@ -17,7 +17,7 @@ from prompt_toolkit.layout.processors import AfterInput
 from dscache.cli.conversation import Conversation
 from dscache.cli.hints import Guide
 from dscache.cli.history import SafeHistory, history_path
-from dscache.cli.link import LinkError
+from dscache.errors import DscacheError
 from dscache.wire.inline import split_inline
 
 _HINT_STYLE: Final = "fg:ansibrightblack"
@@ -70,7 +70,7 @@ class Prompt:
         """Ask for commands and run them until the user has enough."""
         try:
             self._conversation.connect()
-        except LinkError as error:
+        except DscacheError as error:
             click.echo(f"{error}")
         while True:
             try:
@@ -91,7 +91,7 @@ class Prompt:
         try:
             if not self._is_for_us(words):
                 self._run(words)
-        except LinkError as error:
+        except DscacheError as error:
             click.echo(f"{error}")
         except KeyboardInterrupt:
             click.echo()
@@ -140,5 +140,5 @@ class Prompt:
     def _reconnect(self) -> None:
         try:
             self._conversation.connect()
-        except LinkError as error:
+        except DscacheError as error:
             click.echo(f"{error}")

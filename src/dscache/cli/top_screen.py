@@ -33,6 +33,12 @@ _LISTS_LEAST_ROWS: Final = 4
 #: A share of the bound that is worth a warning, and one that is worth another.
 _HIGH, _FULL = 0.85, 0.97
 
+#: The counters whose rates have a sparkline.
+_COUNTERS: Final = (
+    "total_commands_processed", "cache_loads", "cache_evicted", "evicted_keys", "total_net_input_bytes",
+    "total_net_output_bytes",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class View:
@@ -50,10 +56,8 @@ class View:
 
     def remember(self, readings: Readings) -> None:
         """Note what sparklines show."""
-        for name in ("total_commands_processed", "cache_loads", "total_net_input_bytes"):
-            self._note(name, readings.rate(name))
         self._note("hit_ratio", readings.hit_ratio())
-        for name in ("cache_evicted", "evicted_keys", "total_net_output_bytes"):
+        for name in _COUNTERS:
             self._note(name, readings.rate(name))
 
     def _note(self, name: str, value: float | None) -> None:

@@ -18,6 +18,7 @@ from dscache.cli.key_sampling import KeySampler
 from dscache.cli.link import Endpoint, Link, LinkError
 from dscache.cli.readings import Readings, Sample, parse_clients, parse_info
 from dscache.cli.top_screen import View, screen
+from dscache.errors import DscacheError
 from dscache.wire.reply import ErrorReply, Verbatim
 
 #: The width of a report that goes to a file or a program.
@@ -132,7 +133,7 @@ class _Watch:
             self._readings = self._observer.look()
             self._view.remember(self._readings)
             self._view.trouble = ""
-        except LinkError as error:
+        except DscacheError as error:
             self._observer.close()
             self._is_connected = False
             self._view.trouble = str(error)
