@@ -7,15 +7,7 @@ from rich.console import Console
 
 from dscache.cli.key_sampling import KeySample
 from dscache.cli.readings import Readings, Sample, parse_clients, parse_info
-from dscache.cli.top_screen import (
-    View,
-    bar,
-    bytes_text,
-    count_text,
-    screen,
-    seconds_text,
-    sparkline,
-)
+from dscache.cli.top_screen import View, screen
 
 COMMANDS = [(f"command{number}", 100 + number, (200 - number) * 1000) for number in range(60)]
 INFO = (
@@ -133,35 +125,3 @@ def test_names_of_keys_cannot_disturb_the_screen() -> None:
         console.print(screen(View("host:1"), Readings(None, after), keys, keys, 80, 24))
     assert "\\x1b[2J\\xff\\x0a[red]" in capture.get()
     assert "uses" in capture.get()
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(None, "-"), (0, "0"), (1.25, "1.2"), (99, "99"), (1234.5, "1,234"), (2.5e6, "2.5 M"), (3e9, "3.0 G")],
-)  # fmt: skip
-def test_counts(number: float | None, text: str) -> None:
-    assert count_text(number) == text
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(None, "-"), (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (204800, "200 KiB"), (5 << 40, "5.0 TiB")],
-)  # fmt: skip
-def test_sizes(number: float | None, text: str) -> None:
-    assert bytes_text(number) == text
-
-
-def test_times_bars_and_sparklines() -> None:
-    assert [seconds_text(n) for n in (0, 90, 150, 7300, 172800)] == [
-        "0 s",
-        "90 s",
-        "2 min",
-        "2 h",
-        "2 days",
-    ]
-    assert (bar(0, 4), bar(0.5, 4), bar(7, 4)) == ("░░░░", "██░░", "████")
-    assert sparkline([], 5) == ""
-    assert sparkline([0, 0], 5) == "▁▁"
-    assert sparkline([0, 1, 2], 2) == "▅█"
-    assert sparkline([0.5], 3, 1.0) == "▅"
-    assert sparkline([1], 0) == ""

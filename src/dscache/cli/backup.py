@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from dscache.cli.offline import config_option, dir_option, failed_on, read_config, run
+from dscache.cli.offline import config_option, dir_option, read_config
+from dscache.cli.work import failed_on, run
 
 
 @click.command(short_help="Copy a data directory, by hard links.")

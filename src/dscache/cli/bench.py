@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dscache.cli.connecting import connection_options, endpoint_of
-from dscache.cli.offline import Progress, run
+from dscache.cli.work import Progress, run
 
 
 @click.command(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dscache.cli.offline import Progress, config_option, dir_option, failed_on, read_config, run
+from dscache.cli.offline import config_option, dir_option, read_config
+from dscache.cli.work import Progress, failed_on, run
 
 if TYPE_CHECKING:
     from dscache.cache.checking import Check

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dscache.cli.offline import (
-    Progress,
-    config_option,
-    dir_option,
-    failed_on,
-    memory_option,
-    read_config,
-    run,
-)
+from dscache.cli.offline import config_option, dir_option, memory_option, read_config
+from dscache.cli.work import Progress, failed_on, run
 
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dscache.cli.connecting import connection_options, endpoint_of
-from dscache.cli.offline import run
+from dscache.cli.work import run
 
 if TYPE_CHECKING:
     from dscache.cli.link import Endpoint
