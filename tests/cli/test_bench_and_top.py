@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from dscache.cli.link import Endpoint
+from dscache.cli.watching import Observer
 from serving import ServerProcess, free_port
 from terminal import Dscache
 
@@ -62,6 +64,22 @@ def test_top_prints_one_report_where_there_is_no_terminal(
         assert part in said
     assert "q quit" not in said
     assert server.figure("cache_loads") == loads
+
+
+def test_what_top_looks_at_is_neither_a_hit_nor_a_command_in_its_rates(
+    server: ServerProcess,
+) -> None:
+    for number in range(50):
+        server.call("SET", f"key:{number}", "x")
+    observer = Observer(Endpoint(*server.address))
+    observer.look()
+    server.call("GET", "key:1")
+    server.empty_memory()
+    server.call("GET", "key:1")
+    readings = observer.look()
+    observer.close()
+    assert readings.hit_ratio() == 0.5
+    assert "memory usage" not in [one.name for one in readings.commands()]
 
 
 def test_top_tells_who_may_not_ask(server: ServerProcess, dscache: Dscache) -> None:

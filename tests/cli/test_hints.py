@@ -29,6 +29,8 @@ GUIDE = Guide()
         ("client no-evict ", "<ON | OFF>"),
         ("client no-evict on ", ""),
         ("xread count 2 block ", "milliseconds STREAMS key [key ...] id [id ...]"),
+        ("5 getrange k ", "start end"),
+        ("5", ""),
         ("get 'a b' too many", ""),
         ('get "a', ""),
     ],
@@ -44,6 +46,7 @@ def test_what_is_missing_is_shown(line: str, hint: str) -> None:
     [
         ("zrangebys", ["zrangebyscore"]),
         ("ZRANGEBYS", ["ZRANGEBYSCORE"]),
+        ("5 zrangebys", ["zrangebyscore"]),
         ("client no-", ["no-evict", "no-touch"]),
         ("client no-touch ", ["ON", "OFF"]),
         ("set k v e", ["ex", "exat"]),

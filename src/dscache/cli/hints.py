@@ -41,7 +41,7 @@ class Guide:
 
     def hint(self, line: str) -> str:
         """The arguments that are still to be typed behind ``line``; empty if nothing is known."""
-        words = split_inline(_encoded(line))
+        words = _command_words(line)
         if not words:
             return ""
         ends_word = line[-1] == " "
@@ -53,7 +53,7 @@ class Guide:
 
     def candidates(self, line: str) -> list[Candidate]:
         """What the last word of ``line`` may become; in the case in which it was begun."""
-        words = split_inline(_encoded(line))
+        words = _command_words(line)
         if words is None:
             return []
         begun = ""
@@ -94,6 +94,13 @@ class Guide:
             return f"There is no command {' '.join(words).upper()}."
         shown = list(command.subcommands.values()) or [command]
         return "\n".join(f"{syntax_of(one)}\n{_paragraph(one.summary)}" for one in shown)
+
+
+def _command_words(line: str) -> list[bytes] | None:
+    """The words of ``line`` without the number of times that it is to be run; None if quotes do not
+    balance."""
+    words = split_inline(_encoded(line))
+    return words[1:] if words and words[0].isdigit() else words
 
 
 def _paragraph(text: str) -> str:

@@ -26,11 +26,16 @@ _REPORT_COLUMNS: Final = 120
 
 
 class Observer:
-    """A connection that looks at the server, and the two latest looks. Raises LinkError."""
+    """A connection that looks at the server again and again. Raises LinkError.
+
+    Each look ends with the sample of keys, and what the next one is compared with is taken after that: to
+    look at a key counts as a command and as a hit, and a quiet server would seem to have these.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._link: Final = Link(endpoint)
         self.keys: Final = KeySampler()
+        #: What the server said at the end of the last look.
         self._before: Sample | None = None
         # Servers that do not know one of these do without.
         self._link.call(b"CLIENT", b"NO-EVICT", b"ON")
@@ -45,21 +50,21 @@ class Observer:
         sample = Sample(
             ended,
             (ended - began) * 1000,
-            parse_info(self._info()),
+            self._info(),
             parse_clients(_decoded(self._link.call(b"CLIENT", b"LIST"))),
             self._spikes(),
         )
         readings = Readings(self._before, sample)
-        self._before = sample
         self.keys.look(self._link)
+        self._before = Sample(time.perf_counter(), 0.0, self._info())
         return readings
 
-    def _info(self) -> str:
+    def _info(self) -> dict[str, str]:
         reply = self._link.call(b"INFO", b"all")
         if isinstance(reply, ErrorReply):
             # There is nothing to show without it: no password was given, or no right to ask.
             raise LinkError(f"INFO failed: {reply.text.decode(errors='replace')}")
-        return _decoded(reply)
+        return parse_info(_decoded(reply))
 
     def _spikes(self) -> dict[str, tuple[int, int]]:
         reply = self._link.call(b"LATENCY", b"LATEST")
