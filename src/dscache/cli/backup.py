@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from dscache.cli.offline import config_option, dir_option, failed_on, read_config, run
+from dscache.cli.offline import config_option, dir_option, read_config
+from dscache.cli.work import failed_on, run
 
 
-@click.command()
+@click.command(short_help="Copy a data directory, by hard links.")
 @dir_option
 @config_option
-@click.argument("backup", metavar="BACKUP")
+@click.argument("backup", type=click.Path(), metavar="BACKUP")
 def backup(directory: str | None, config_path: str | None, backup: str) -> None:
     """Copy the data set of a data directory that no server uses to BACKUP.
 
@@ -24,8 +25,8 @@ def backup(directory: str | None, config_path: str | None, backup: str) -> None:
     Of a server that runs, ask for a backup through a connection; nobody has to wait for it:
 
     \b
-      redis-cli BACKUP monday        in the folder backups of its data directory
-      redis-cli BACKUP /mnt/monday   anywhere, from the server's own machine
+      dscache cli BACKUP monday        in the folder backups of its data directory
+      dscache cli BACKUP /mnt/monday   anywhere, from the server's own machine
 
     Exit codes: 0 when it is complete, 1 when it failed, 2 for a wrong command line.
     """
@@ -41,7 +42,7 @@ def _backup(directory: str | None, config_path: str | None, name: str) -> None:
     try:
         engine = open_committed(config, Path(config.dir))
     except StoreLockedError as error:
-        raise DscacheError(f"{error}, or ask it for a backup: redis-cli BACKUP NAME") from error
+        raise DscacheError(f"{error}, or ask it for a backup: dscache cli BACKUP NAME") from error
     try:
         engine.store.copy(Path(name).absolute())
         keys = count_keys(engine)
@@ -50,10 +51,10 @@ def _backup(directory: str | None, config_path: str | None, name: str) -> None:
     click.echo(f"{keys} keys in {name}")
 
 
-@click.command()
+@click.command(short_help="Make a data directory from a backup.")
 @dir_option
 @config_option
-@click.argument("backup", metavar="BACKUP")
+@click.argument("backup", type=click.Path(), metavar="BACKUP")
 def restore(directory: str | None, config_path: str | None, backup: str) -> None:
     """Make a data directory from BACKUP, what "dscache backup" or BACKUP has made.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dscache.cli.offline import Progress, config_option, dir_option, failed_on, read_config, run
+from dscache.cli.offline import config_option, dir_option, read_config
+from dscache.cli.work import Progress, failed_on, run
 
 if TYPE_CHECKING:
     from dscache.cache.checking import Check
@@ -20,7 +21,7 @@ HAS_PROBLEMS: Final = 3
 _MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 
-@click.command()
+@click.command(short_help="Examine a data directory, and mend it.")
 @dir_option
 @config_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended, and say what is lost.")

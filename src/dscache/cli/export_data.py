@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dscache.cli.offline import (
-    Progress,
-    config_option,
-    dir_option,
-    failed_on,
-    memory_option,
-    read_config,
-    run,
-)
+from dscache.cli.offline import config_option, dir_option, memory_option, read_config
+from dscache.cli.work import Progress, failed_on, run
 
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine
     from dscache.moving.output import Output
 
 
-@click.command("export")
+@click.command("export", short_help="Write a data set as RDB file, commands or JSON.")
 @dir_option
 @config_option
 @memory_option
@@ -35,7 +28,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What FILE is to be.",
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", type=click.Path(), metavar="FILE")
 def export_data(
     directory: str | None, config_path: str | None, maxmemory: str | None, form: str, file: str
 ) -> None:
@@ -57,8 +50,9 @@ def export_data(
     (Redis 7.2, all of Valkey), or of version 12 (Redis 7.4) if there is a hash
     with fields that expire.
 
-    FILE appears when it is complete, and replaces one of that name. Exit codes:
-    0 then, 1 when it failed, 2 for a wrong command line.
+    FILE appears when it is complete, and replaces one of that name.
+
+    Exit codes: 0 when it is complete, 1 when it failed, 2 for a wrong command line.
     """
     run(lambda: _export(directory, config_path, maxmemory, form, file))
 

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from dscache.cli.offline import (
-    Progress,
-    config_option,
-    dir_option,
-    failed_on,
-    memory_option,
-    read_config,
-    run,
-)
+from dscache.cli.offline import config_option, dir_option, memory_option, read_config
+from dscache.cli.work import Progress, failed_on, run
 from dscache.errors import CommandLineError
 
 if TYPE_CHECKING:
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
     from dscache.moving.source import Source
 
 
-@click.command("import")
+@click.command("import", short_help="Make a data directory from an RDB file or a server.")
 @dir_option
 @config_option
 @memory_option
@@ -38,7 +31,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Of a server: take every change, too, until SIGINT or SIGTERM comes.",
 )
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", type=click.Path(), metavar="SOURCE")
 def import_data(
     directory: str | None,
     config_path: str | None,
@@ -70,7 +63,7 @@ def import_data(
     --maxmemory, however much there is; only a single value is held whole.
 
     What an append-only file has is taken through RDB: have the old server save
-    (redis-cli SAVE) and import that.
+    (dscache cli SAVE) and import that.
 
     Exit codes: 0 when all is on disk, 1 when it failed, 2 for a wrong command
     line.

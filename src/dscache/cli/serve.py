@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 #: Exit code when the server cannot start: a bad configuration file, a directory or a port in use.
 CANNOT_START = 1
@@ -12,7 +13,23 @@ CANNOT_START = 1
 WRONG_COMMAND_LINE = 2
 
 
+class _Serve(click.Command):
+    """A command whose options are the directives, for shells that complete them."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What click calls for completions of its command line."""
+        from dscache.config.directives import ALL_DIRECTIVES
+
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            names = [f"--{directive.name}" for directive in ALL_DIRECTIVES]
+            found += [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return found
+
+
 @click.command(
+    cls=_Serve,
+    short_help="Run the server in the foreground.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     options_metavar="[CONFIG-FILE] [--DIRECTIVE VALUE ...]",
 )
