@@ -92,4 +92,4 @@ def _restore(directory: str | None, config_path: str | None, name: str) -> None:
         finally:
             engine.close()
         staged.publish()
-    click.echo(f"{keys} keys in {target}")
+    click.echo(f"{keys} keys in {config.dir}")

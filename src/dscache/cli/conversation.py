@@ -90,7 +90,13 @@ class Conversation:
         try:
             link.send(words)
             is_good = self._read_replies(link, words)
-        except (DscacheError, KeyboardInterrupt):
+        except DscacheError:
+            self.hang_up()
+            if words[0].lower() == b"shutdown":
+                # A server that has ended is what was asked for, and all that it answers.
+                return True
+            raise
+        except KeyboardInterrupt:
             self.hang_up()
             raise
         seconds = time.perf_counter() - began

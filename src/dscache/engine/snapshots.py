@@ -194,8 +194,11 @@ class Snapshots:
         assert self._writer is not None
         try:
             self._writer.write(self._copy, self._target, self._show)
-        except DscacheError as error:
-            self._error = error
+        except DscacheError as failure:
+            self._error = failure
+        except Exception as unexpected:
+            # Whoever waits for it must not wait for ever.
+            self._error = DscacheError(f"{type(unexpected).__name__}: {unexpected}")
         self._remove_copy()
         self._engine.workers.post(self._end)
 

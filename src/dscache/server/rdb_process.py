@@ -53,6 +53,7 @@ class RdbProcess:
         ]
         directives += [("dir", str(copy)), ("maxmemory", _MAXMEMORY), ("appendonly", "no")]
         order = {"directives": directives, "target": str(target)}
+        said = ""
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dscache.server.rdb_process"],
@@ -64,7 +65,8 @@ class RdbProcess:
         except OSError as error:
             raise StoreError(f"no process can be started to write it: {error.strerror}") from error
         self._process = process
-        with process:
+        # It may have been killed before it has read anything; what is told then is its end.
+        with contextlib.suppress(BrokenPipeError), process:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None
@@ -75,7 +77,7 @@ class RdbProcess:
                 done, _, total = line.partition(" ")
                 on_progress(int(done), int(total))
             said = process.stderr.read().strip()
-            code = process.wait()
+        code = process.wait()
         self._process = None
         if code != 0:
             raise StoreError(said.splitlines()[-1] if said else f"its process ended with {code}")
