@@ -138,6 +138,10 @@ class Access:
         self._forget_old()
         return token
 
+    def is_login(self, token: str) -> bool:
+        """Whether somebody has logged in who holds ``token``."""
+        return self._login(token) is not None
+
     def log_out(self, token: str) -> None:
         """End a login, if there is one."""
         session = self._logins.pop(token, None)

@@ -3,7 +3,7 @@
 ==================== ====== =========================================================================
 path                 method what
 ==================== ====== =========================================================================
-``/``                GET    the console: a page, a style sheet and a script
+``/``                GET    the console: a page; its style sheet and scripts are beside it
 ``/api/login``       POST   ``{"user", "password"}``: a cookie; ``/api/logout`` ends it
 ``/api/session``     GET    who is calling
 ``/api/command``     POST   ``{"args": [...], "db": 0}``, or several in ``"batch"``: replies
@@ -68,10 +68,11 @@ _KEEP_ALIVE_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 0.5
 
 _CONSOLE: Final = Path(__file__).parent / "console"
+_CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _PAGES: Final = {
-    "/": ("index.html", "text/html"),
-    "/console.css": ("console.css", "text/css"),
-    "/console.js": ("console.js", "text/javascript"),
+    "/" if path.name == "index.html" else f"/{path.name}": path
+    for path in _CONSOLE.iterdir()
+    if path.suffix in _CONTENT_TYPES
 }
 
 _HEADERS: Final = {
@@ -237,9 +238,8 @@ class Site:
     # The console
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        name, content_type = _PAGES[request.path]
-        text = (_CONSOLE / name).read_text("utf-8")
-        return web.Response(text=text, content_type=content_type)
+        path = _PAGES[request.path]
+        return web.Response(text=path.read_text("utf-8"), content_type=_CONTENT_TYPES[path.suffix])
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         fields = await _object(request)
@@ -266,7 +266,7 @@ class Site:
                 "user": user,
                 "version": DSCACHE_VERSION,
                 "databases": len(self._engine.keyspaces),
-                "has_cookie": self._cookie in request.cookies,
+                "is_login": self._access.is_login(request.cookies.get(self._cookie, "")),
             }
         )
 
