@@ -106,8 +106,14 @@ def test_a_page_of_another_site_gets_nowhere(server: ServerProcess) -> None:
         assert visitor.get("/api/session", Host=name).status == 200
     rebound = visitor.get("/api/session", Host=f"evil.example:{port}")
     assert rebound.status == 403
-    named = Visitor(server, Authorization=basic("default", "any"), Host="dscache.example")
+    # Any password is right for him, so giving one proves nothing.
+    named = Visitor(server, Authorization=basic("default", "any"), Host="evil.example")
+    assert named.get("/metrics").status == 403
+    assert named.post("/api/login", {"user": "default", "password": "x"}).status == 403
+    server.call("ACL", "SETUSER", "prometheus", "on", ">secret", "+info")
+    named = Visitor(server, Authorization=basic("prometheus", "secret"), Host="dscache.example")
     assert named.get("/metrics").status == 200
+    server.call("ACL", "DELUSER", "prometheus")
     simple = visitor.post("/api/command", {"args": ["FLUSHALL"]}, X_Dscache="")
     assert simple.status == 200
     visitor.headers.clear()

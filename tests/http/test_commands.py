@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 
+from driver import Driver
 from dscache.http.replies import MOST_REPLY_BYTES, arguments, as_json
+from dscache.http.running import Runner
 from dscache.wire.encoder import encoded_message
 from dscache.wire.reply import (
     NO_REPLY,
@@ -146,6 +149,28 @@ def test_a_client_that_goes_away_is_not_waited_for(start_server: StartServer) ->
     assert server.figure("blocked_clients") == 0
     assert server.call("CLIENT", "UNPAUSE") == b"OK"
     assert server.call("EXISTS", "a") == 0
+
+
+def test_a_request_that_waits_for_too_long_is_given_up() -> None:
+    driver = Driver()
+    session = driver.new_session()
+
+    async def run() -> list[object]:
+        runner = Runner(driver.engine, patience_seconds=0.01)
+        return await runner.run_all(
+            session, [[b"CLIENT", b"PAUSE", b"60000"], [b"SET", b"a", b"1"], [b"SET", b"b", b"1"]]
+        )
+
+    assert as_json(asyncio.run(run())) == [
+        {"reply": "OK"},
+        {"error": "ERR the request waited for too long and was given up"},
+        {"error": "ERR the request waited for too long and was given up"},
+    ]
+    assert session.number not in driver.engine.sessions
+    assert driver.engine.room.paused_clients == 0
+    driver.run("CLIENT", "UNPAUSE")
+    assert driver.run("EXISTS", "a", "b") == 0
+    driver.close()
 
 
 def test_it_is_told_what_a_user_may_call(start_server: StartServer) -> None:

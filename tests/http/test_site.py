@@ -51,6 +51,23 @@ def test_a_port_in_use_keeps_the_server_from_starting(tmp_path: Path) -> None:
         assert server.wait() == 1
 
 
+def test_it_listens_where_http_bind_says(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(http_port=free_port(), http_bind="*")
+    assert Visitor(server).get("/healthz").status == 200
+    assert "http://0.0.0.0:" in server.log()
+    nowhere = ServerProcess(tmp_path / "nowhere", http_port=free_port(), http_bind="-192.0.2.1")
+    with pytest.raises(AssertionError, match="none of the addresses in http-bind"):
+        nowhere.start()
+    assert nowhere.wait() == 1
+
+
+def test_shutdown_can_be_called_over_it(start_server: StartServer) -> None:
+    server = start_server(http_port=free_port())
+    assert Visitor(server).call("SHUTDOWN") is None
+    assert server.wait() == 0
+    server.check_log()
+
+
 def test_it_ends_while_browsers_are_connected(start_server: StartServer) -> None:
     server = start_server(http_port=free_port())
     address = ("127.0.0.1", int(server.directives["http_port"]))

@@ -114,8 +114,8 @@ def render_metrics() -> str:
         (
             "A figure of INFO is the metric `dscache_<figure>`, a counter has `_total` behind that."
             " Counters begin anew with CONFIG RESETSTAT, too. Text is in the labels of `dscache_info`;"
-            " of a status, `ok` is 1 and `err` 0. A scrape costs as much as `INFO all`, a few"
-            " milliseconds, in the thread that runs commands."
+            " of a status, `ok` is 1 and `err` 0. For a scrape the thread that runs commands does"
+            " about as much as for `INFO everything`; the text is written in another thread."
         ),
         "",
         (

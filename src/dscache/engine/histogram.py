@@ -68,11 +68,13 @@ class Histogram:
         microseconds. O(buckets)."""
         found: list[int] = []
         seen = 0
-        bucket = 0
+        first = 0
         for edge in edges:
-            while bucket < _BUCKETS and _highest(bucket) < edge:
-                seen += self._counts[bucket]
-                bucket += 1
+            # An octave begins with a bucket of its own.
+            octave = edge.bit_length() - 1 - _SUBDIVISION_BITS
+            bucket = edge if octave < 0 else (octave + 1) * _SUBDIVISIONS
+            seen += sum(self._counts[first:bucket])
+            first = bucket
             found.append(seen)
         return found
 

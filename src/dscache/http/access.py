@@ -9,8 +9,9 @@ A request is made
 The last is where browsers are a danger: any page that they show may send requests to this machine. Three
 things stand against that. What changes anything must bear a header that other sites' pages cannot send
 (``dscache.http.site``). The cookie goes with requests of our own pages only. And a page of another site
-that has its name resolve to our address (DNS rebinding) shows that name in the header Host: who gives no
-credentials must have come by an address, or by a name of this machine.
+that has its name resolve to our address (DNS rebinding), and so passes for our own, shows that name in the
+header Host: a user who needs no password, whom it could be, must have come by an address, or by a name of
+this machine.
 
 A login is a session of the engine, which holds the user: CLIENT LIST shows it, and CLIENT KILL, or the end
 of the user, ends it. Each request runs in a session of its own, as the same user.
@@ -44,8 +45,8 @@ _PROTECTED: Final = (
 )
 _NEEDS_LOGIN: Final = "NOAUTH Authentication required."
 _WRONG_HOST: Final = (
-    "DENIED without a user and password this server must be called by an address, localhost or its own name,"
-    " so that other sites' pages cannot call it"
+    "DENIED a user without a password must call this server by an address, localhost or its own name, so that"
+    " other sites' pages cannot"
 )
 
 
@@ -96,16 +97,14 @@ class Access:
     def _identify(self, session: Session, caller: Caller) -> None:
         acl = self._engine.acl
         self._check_protection(session)
+        login = self._login(caller.cookie)
         if caller.authorization:
             self._authenticate(session, *_credentials(caller.authorization))
-            return
-        login = self._login(caller.cookie)
-        if login is not None:
+        elif login is not None:
             acl.follow(session, login)
         elif not acl.is_known(session):
             raise DeniedError(401, _NEEDS_LOGIN)
-        elif not self._is_own_name(caller.host):
-            raise DeniedError(403, _WRONG_HOST)
+        self._check_host(session, caller)
 
     def _check_protection(self, session: Session) -> None:
         engine = self._engine
@@ -113,6 +112,10 @@ class Access:
         if is_open and not session.is_local:
             engine.counters.connections_rejected += 1
             raise DeniedError(403, _PROTECTED)
+
+    def _check_host(self, session: Session, caller: Caller) -> None:
+        if session.user.needs_no_password and not self._is_own_name(caller.host):
+            raise DeniedError(403, _WRONG_HOST)
 
     def _authenticate(self, session: Session, user: bytes, password: bytes) -> None:
         # Not as a command: that might have to wait (CLIENT PAUSE).
@@ -129,6 +132,7 @@ class Access:
         try:
             self._check_protection(session)
             self._authenticate(session, user, password)
+            self._check_host(session, caller)
         except BaseException:
             self._engine.end_session(session)
             raise

@@ -23,31 +23,34 @@ if TYPE_CHECKING:
     from dscache.engine.engine import Engine
     from dscache.engine.session import Session
 
-#: How long a request may wait for the disk, or for room in memory.
+#: How long a request may wait for its turn, for the disk and for room in memory.
 PATIENCE_SECONDS: Final = 30.0
 
 # Requests that run at once; what they and their replies take is in no account.
 _AT_ONCE: Final = 8
 
-_GAVE_UP: Final = ErrorReply(b"ERR the command waited for too long and was given up")
+_GAVE_UP: Final = ErrorReply(b"ERR the request waited for too long and was given up")
 _ENDED: Final = ErrorReply(b"ERR the client was ended")
 
 
 class Runner:
     """See the module's docstring."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._engine: Final = engine
+        self._patience_seconds: Final = patience_seconds
         self._turns: Final = asyncio.Semaphore(_AT_ONCE)
 
     async def run_all(self, session: Session, requests: list[list[bytes]]) -> list[object]:
         """The replies to ``requests``, which run in order; and ``session`` is ended."""
         replies: list[object] = []
         try:
-            async with self._turns:
+            async with asyncio.timeout(self._patience_seconds), self._turns:
                 for args in requests:
                     refusal = _ENDED if session.is_closing else self._refusal(args)
                     replies.append(refusal or await self._run(session, args))
+        except TimeoutError:
+            replies += [_GAVE_UP] * (len(requests) - len(replies))
         finally:
             self._engine.end_session(session)
             session.let_go()
@@ -70,19 +73,14 @@ class Runner:
         delivered: asyncio.Future[object] = loop.create_future()
         session.deliver = partial(_resolve, delivered)
         session.close = partial(_resolve, delivered, _ENDED)
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                reply = engine.execute(session, args)
-                if reply is SUSPENDED:
-                    reply = await delivered
-                session.reply_sent()
-                if engine.redo.holds(session.logged):
-                    synced: asyncio.Future[object] = loop.create_future()
-                    engine.redo.when_synced(session.logged, partial(_resolve, synced, None))
-                    await synced
-        except TimeoutError:
-            engine.room.leave(session)
-            return _GAVE_UP
+        reply = engine.execute(session, args)
+        if reply is SUSPENDED:
+            reply = await delivered
+        session.reply_sent()
+        if engine.redo.holds(session.logged):
+            synced: asyncio.Future[object] = loop.create_future()
+            engine.redo.when_synced(session.logged, partial(_resolve, synced, None))
+            await synced
         return reply
 
 

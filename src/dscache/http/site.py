@@ -67,6 +67,9 @@ _KEEP_ALIVE_SECONDS: Final = 30.0
 # At the end of the server, how long requests may still take.
 _GRACE_SECONDS: Final = 0.5
 
+# As for bind.
+_ALL: Final = {"*": "0.0.0.0", "::*": "::"}
+
 _CONSOLE: Final = Path(__file__).parent / "console"
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _PAGES: Final = {
@@ -99,7 +102,6 @@ class Site:
         self._access: Final = Access(engine)
         self._runner: Final = Runner(engine)
         self._history: Final = History(engine)
-        self._exposition: Final = Exposition(engine)
         self._cookie: Final = f"dscache-{engine.config.http_port}"
         self._servers: Final[list[asyncio.Server]] = []
         self._sampling: asyncio.Task[None] | None = None
@@ -133,7 +135,7 @@ class Site:
         await self._app.setup()
         loop = asyncio.get_running_loop()
         for word in config.http_bind:
-            address = word.removeprefix("-")
+            address = _ALL.get(word.removeprefix("-"), word.removeprefix("-"))
             try:
                 self._servers.append(
                     await loop.create_server(self._connection, address, config.http_port)
@@ -146,6 +148,9 @@ class Site:
                 raise ConfigError(
                     f"cannot listen on {address}:{config.http_port} (http-port): {reason}"
                 ) from error
+        if not self._servers:
+            await self.close()
+            raise ConfigError("none of the addresses in http-bind can be listened on")
         self._sampling = asyncio.create_task(self._sample())
 
     def _connection(self) -> asyncio.BaseProtocol:
@@ -328,6 +333,7 @@ class Site:
                 "accepts": one.accepts(),
                 "default": one.render(one.default),
                 "immutable": one.immutable,
+                "secret": one.secret,
             }
             for one in Config.directives()
         }
@@ -343,7 +349,9 @@ class Site:
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         self._require_info(request)
-        body, content_type = self._exposition.render(request.headers.get("Accept", ""))
+        body, content_type = await asyncio.to_thread(
+            Exposition(self._engine).render, request.headers.get("Accept", "")
+        )
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:

@@ -123,8 +123,7 @@ export function configuration(view) {
     if (!sections.size) place.replaceChildren(h("p", {}, "Nothing fits."));
   }
   function directive(one) {
-    const isSecret = /pass/.test(one.name) && one.name !== "protected-mode";
-    const input = h("input", { value: one.value, type: isSecret ? "password" : "text", "aria-label": one.name, autocomplete: "off",
+    const input = h("input", { value: one.value, type: one.secret ? "password" : "text", "aria-label": one.name, autocomplete: "off",
       spellcheck: "false", disabled: one.immutable || !mayChange });
     const isChanged = one.value !== one.default ? " · changed" : "";
     return h("div", { class: "directive" }, h("h3", {}, one.name), h("p", {}, one.doc),
