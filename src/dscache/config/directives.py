@@ -199,7 +199,7 @@ class Directives:
         immutable=True,
         section=NETWORK,
         doc="The TCP port of the web console, of /metrics for Prometheus and of /healthz and /readyz"
-        " (docs/console.md, docs/metrics.md). 0: none. Users and protected-mode hold there as well.",
+        " (docs/console.md, docs/metrics.md). 0: none. The users and their rights are the same as elsewhere.",
     )
     http_bind = Words(
         "http-bind",
