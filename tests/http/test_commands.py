@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import threading
 
 from driver import Driver
@@ -128,7 +129,23 @@ def test_with_appendfsync_always_a_change_is_on_disk_when_it_is_answered(
     assert server.call("GET", "a") == b"1"
 
 
-def test_a_client_that_goes_away_is_not_waited_for(start_server: StartServer) -> None:
+def test_what_a_client_that_goes_away_waited_for_does_not_run(start_server: StartServer) -> None:
+    server = start_server(http_port=free_port())
+    assert server.call("CLIENT", "PAUSE", 60_000, "WRITE") == b"OK"
+    body = b'{"args": ["SET", "a", "1"]}'
+    address = ("127.0.0.1", int(server.directives["http_port"]))
+    with socket.create_connection(address) as browser:
+        browser.sendall(
+            b"POST /api/command HTTP/1.1\r\nHost: localhost\r\nX-Dscache: 1\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        until(lambda: server.figure("blocked_clients") == 1, "it waits")
+    until(lambda: server.figure("blocked_clients") == 0, "it is given up")
+    assert server.call("CLIENT", "UNPAUSE") == b"OK"
+    assert server.call("EXISTS", "a") == 0
+
+
+def test_client_kill_ends_a_request_that_waits(start_server: StartServer) -> None:
     server = start_server(http_port=free_port())
     assert server.call("CLIENT", "PAUSE", 60_000, "WRITE") == b"OK"
     visitor = Visitor(server)
