@@ -45,6 +45,7 @@ COMPILED_MODULES = (
 #   compiled classes can be neither patched nor freely subclassed.
 # - the rest of store: it waits for the disk, in I/O threads, and subclasses the engine's classes.
 # - the rest of server: asyncio callbacks, once a connection or once a second; coroutines gain nothing.
+# - http: the same, and aiohttp's own coroutines around it.
 # - moving/output: an interface, as store/base is.
 # - moving/source, scanning, following: they wait for a server, and redis-py is not compiled either.
 # - lua: a script runs in Lua, and what it calls all the time is written in Lua too.

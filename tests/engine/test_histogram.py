@@ -50,6 +50,16 @@ def test_octaves_are_cumulative(durations: list[int]) -> None:
         assert count <= sum(duration <= edge for duration in durations)
 
 
+@given(st.lists(st.integers(0, 10**8), max_size=50))
+def test_below_counts_what_was_shorter_and_the_sum_is_exact(durations: list[int]) -> None:
+    edges = [2**power for power in range(26)]
+    histogram = histogram_of(durations)
+    assert histogram.below(edges) == [
+        sum(duration < edge for duration in durations) for edge in edges
+    ]
+    assert histogram.microseconds == sum(durations)
+
+
 def test_what_takes_for_ever_is_counted_in_the_last_bucket() -> None:
     histogram = histogram_of([10**15, 5])
     assert histogram.total == 2

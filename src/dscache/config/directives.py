@@ -191,6 +191,26 @@ class Directives:
         section=NETWORK,
         doc="The permissions of the Unix socket. 0: as the umask of the process leaves them.",
     )
+    http_port = Integer(
+        "http-port",
+        default=0,
+        minimum=0,
+        maximum=65535,
+        immutable=True,
+        section=NETWORK,
+        doc="The TCP port of the web console, of /metrics for Prometheus and of /healthz and /readyz"
+        " (docs/console.md, docs/metrics.md). 0: none. The users and their rights are the same as elsewhere.",
+    )
+    http_bind = Words(
+        "http-bind",
+        default=("127.0.0.1",),
+        maximum_words=16,
+        too_many="Too many bind addresses specified.",
+        immutable=True,
+        section=NETWORK,
+        doc="The addresses to listen on for HTTP, as for bind. HTTP is spoken without TLS, so passwords cross"
+        " the network as they are: have a proxy that speaks TLS before it instead of other addresses.",
+    )
     timeout = Integer(
         "timeout",
         default=0,
@@ -587,6 +607,14 @@ class Directives:
         immutable=True,
         section=OBSERVATION,
         doc="The file to which the log is appended. Empty: the log goes to standard output.",
+    )
+    log_format = Choice(
+        "log-format",
+        default="text",
+        choices=("text", "json"),
+        section=OBSERVATION,
+        doc="How a line of the log looks. text: for people. json: an object with time (RFC 3339, UTC),"
+        " level, pid, message and, of a defect, exception.",
     )
     slowlog_log_slower_than = Integer(
         "slowlog-log-slower-than",

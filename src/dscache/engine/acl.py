@@ -137,6 +137,10 @@ class Acl:
             raise CommandError(_WRONG_PASSWORD)
         self._set_user(session, user, True)
 
+    def follow(self, session: Session, other: Session) -> None:
+        """Let ``session`` be who ``other`` is."""
+        self._set_user(session, other.user, other.authenticated)
+
     def _set_user(self, session: Session, user: User, authenticated: bool) -> None:
         session.user = user
         session.authenticated = authenticated

@@ -183,7 +183,7 @@ class Engine:
         self.core.blocking = self.blocking
         #: Asks the owner for a turn at a time of the clock; one for several times will do.
         self.want_turn_at: Callable[[float], None] = _no_timer
-        self.redo: Final[Redo] = Redo(self.core, workers, want_turn, self._turn_at)
+        self.redo: Final[Redo] = Redo(self.core, workers, self.latency, want_turn, self._turn_at)
         self.redo.set_memory(self.memory.maxmemory)
         flusher.log_position = self.redo.cut
         self.pacer: Final[Pacer] = Pacer(
@@ -553,7 +553,7 @@ class Engine:
             self.expiry.epoch_committed(epoch)
             self.field_expiry.epoch_committed(epoch)
             self.snapshots.epoch_committed(epoch)
-            self.latency.note("epoch", self.core.clock.time(), time.perf_counter() - epoch.seconds)
+            self.latency.note_epoch(self.core.clock.time(), time.perf_counter() - epoch.seconds)
         else:
             self.field_expiry.epoch_failed()
         self._look_around()

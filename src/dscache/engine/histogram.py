@@ -7,6 +7,7 @@ only for commands that were called.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mypy_extensions import i64
@@ -23,6 +24,8 @@ class Histogram:
     def __init__(self) -> None:
         self._counts: list[int] = [0] * _BUCKETS
         self.total: i64 = 0
+        #: The sum of all durations.
+        self.microseconds: i64 = 0
 
     def record(self, microseconds: i64) -> None:
         """Count one duration. O(1)."""
@@ -34,6 +37,7 @@ class Histogram:
             bucket = _BUCKETS - 1
         self._counts[bucket] += 1
         self.total += 1
+        self.microseconds += microseconds
 
     def quantile(self, fraction: float) -> int:
         """The duration that ``fraction`` of all durations do not exceed. O(buckets)."""
@@ -57,6 +61,21 @@ class Histogram:
                 edge *= 2
             seen += count
             found[edge] = seen
+        return found
+
+    def below(self, edges: Sequence[int]) -> list[int]:
+        """How many durations were shorter than each of ``edges``: ascending powers of two, in
+        microseconds. O(buckets)."""
+        found: list[int] = []
+        seen = 0
+        first = 0
+        for edge in edges:
+            # An octave begins with a bucket of its own.
+            octave = edge.bit_length() - 1 - _SUBDIVISION_BITS
+            bucket = edge if octave < 0 else (octave + 1) * _SUBDIVISIONS
+            seen += sum(self._counts[first:bucket])
+            first = bucket
+            found.append(seen)
         return found
 
 

@@ -1,4 +1,5 @@
-"""The latency monitor: spikes above ``latency-monitor-threshold`` milliseconds, by kind of event.
+"""The latency monitor: spikes above ``latency-monitor-threshold`` milliseconds, by kind of event, and
+histograms of what is waited for on the disk, which the metrics show.
 
 Kinds are Redis's where Redis has the event (``command``, ``fast-command``, ``expire-cycle``,
 ``eviction-cycle``) and ours for the disk: ``load`` (a client's wait for a key), ``epoch`` (cut to
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Final
+
+from dscache.engine.histogram import Histogram
 
 _HISTORY: Final = 160
 
@@ -36,6 +39,30 @@ class LatencyMonitor:
         #: Directive latency-monitor-threshold; 0 is off.
         self.threshold_ms = 0
         self.events: dict[str, Spikes] = {}
+        #: Clients' waits for keys from the disk; epochs, from cut to commit; syncs of the redo log.
+        self.loads = Histogram()
+        self.epochs = Histogram()
+        self.syncs = Histogram()
+
+    def note_load(self, when: float, seconds: float) -> None:
+        """A client has waited for keys."""
+        self.loads.record(int(seconds * 1_000_000))
+        self.note("load", when, seconds)
+
+    def note_epoch(self, when: float, seconds: float) -> None:
+        """An epoch has been committed."""
+        self.epochs.record(int(seconds * 1_000_000))
+        self.note("epoch", when, seconds)
+
+    def note_sync(self, seconds: float) -> None:
+        """The redo log has been synced."""
+        self.syncs.record(int(seconds * 1_000_000))
+
+    def reset_histograms(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.loads = Histogram()
+        self.epochs = Histogram()
+        self.syncs = Histogram()
 
     def note(self, event: str, when: float, seconds: float) -> None:
         """Record ``event`` if it took too long."""

@@ -37,6 +37,7 @@ from dscache.store.base import META, Store
 if TYPE_CHECKING:
     from dscache.cache.workers import Workers
     from dscache.engine.core import Core
+    from dscache.engine.latency import LatencyMonitor
 
 #: When frames are synced: the values of ``appendfsync``.
 ALWAYS: Final = "always"
@@ -145,11 +146,13 @@ class Redo:
         self,
         core: Core,
         workers: Workers,
+        latency: LatencyMonitor,
         want_turn: Callable[[], None],
         want_turn_at: Callable[[float], None],
     ) -> None:
         self._core: Final = core
         self._workers: Final = workers
+        self._latency: Final = latency
         self._want_turn = want_turn
         self._want_turn_at = want_turn_at
         self._writer: LogWriter | None = None
@@ -352,6 +355,7 @@ class Redo:
         self.synced = self.written
         self._last_sync = time.perf_counter()
         self.last_sync_seconds = job.seconds
+        self._latency.note_sync(job.seconds)
         frames = self._frames
         while frames and frames[0][0] <= self.synced:
             self._frames_bytes -= frames.popleft()[1]

@@ -24,6 +24,7 @@ def reset_statistics(engine: Engine) -> None:
     engine.counters.reset()
     engine.core.stats.reset()
     engine.acl.log.reset_counters()
+    engine.latency.reset_histograms()
     engine.residency.evicted = 0
     engine.loader.loads = 0
     engine.loader.blocking_loads = 0

@@ -388,7 +388,7 @@ class WaitingRoom:
             session.tracked.request_ended(session, wait.command)
         if wait.reason == FOR_KEYS:
             seconds = time.perf_counter() - wait.since
-            self._latency.note("load", self._core.clock.time(), seconds)
+            self._latency.note_load(self._core.clock.time(), seconds)
         self._release(wait)
         session.deliver(reply)
 

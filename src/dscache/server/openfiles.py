@@ -15,9 +15,9 @@ from dscache.errors import ConfigError
 
 log: Final = logging.getLogger("dscache")
 
-# For all but clients: RocksDB's tables (``max_open_files`` in ``dscache.store.options``), and 64 for its
-# log, the journal, listeners, the event loop and the log.
-RESERVED: Final = 512 + 64
+# For all but clients: RocksDB's tables (``max_open_files`` in ``dscache.store.options``), 64 connections of
+# HTTP (``dscache.http.site``), and 64 for its log, the journal, listeners, the event loop and the log.
+RESERVED: Final = 512 + 64 + 64
 
 # At most one complaint in this time.
 _COMPLAIN_SECONDS: Final = 60.0

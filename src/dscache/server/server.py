@@ -20,7 +20,7 @@ import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
@@ -35,7 +35,7 @@ from dscache.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.listeners import Listeners
-from dscache.server.logs import set_up_log
+from dscache.server.logs import set_format, set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
@@ -43,6 +43,9 @@ from dscache.server.rdb_process import RdbProcess
 from dscache.server.systemd import Notifier, inherited_sockets
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
+
+if TYPE_CHECKING:
+    from dscache.http.site import Site
 
 log: Final = logging.getLogger("dscache")
 
@@ -67,6 +70,13 @@ def _allow_clients(config: Config) -> None:
         )
 
 
+def _site_class() -> type[Site]:
+    """Imported only where it is wanted: aiohttp takes 20 MB and a third of a second."""
+    from dscache.http.site import Site  # noqa: PLC0415
+
+    return Site
+
+
 class Server:
     """One running server. ``run`` returns the process's exit code."""
 
@@ -81,6 +91,7 @@ class Server:
         self._has_failed = False
         self._volatile: VolatileDirectory | None = None
         self._manager = Notifier(os.environ)
+        self._site: Site | None = None
 
     def run(self) -> int:
         """Serve until told to stop.
@@ -88,7 +99,7 @@ class Server:
         Raises ConfigError, ExtensionError or StoreError when it cannot start.
         """
         config = self._config
-        set_up_log(config.loglevel, config.logfile)
+        set_up_log(config.loglevel, config.logfile, config.log_format)
         limit_malloc_arenas()
         self._allow_clients_at_start()
         table, extensions = commands_of(config)
@@ -128,6 +139,8 @@ class Server:
         self._stop = asyncio.Event()
         config = self._config
         started = time.perf_counter()
+        # Before the engine, for whose memory bound the process begins with what it takes now.
+        make_site = _site_class() if config.http_port else None
         engine = self._engine = open_engine(
             config, directory, table, extensions, self._want_turn, self._wake
         )
@@ -158,8 +171,12 @@ class Server:
         )
         config.on_change(("maxclients",), _allow_clients)
         config.on_change(("loglevel",), lambda _: log.setLevel(LEVELS[config.loglevel]))
+        config.on_change(("log-format",), lambda _: set_format(config.log_format))
         try:
             await self._listeners.open()
+            if make_site is not None:
+                self._site = make_site(engine)
+                await self._site.open()
         except BaseException:
             engine.close()
             raise
@@ -174,7 +191,7 @@ class Server:
             "dscache %s (%s) ready on %s: %d keys in %s, maxmemory %d MiB, opened in %.2f s",
             dscache.__version__,
             "compiled" if dscache.is_compiled() else "interpreted, several times slower",
-            ", ".join(self._listeners.addresses()),
+            ", ".join(self._addresses()),
             keys,
             directory,
             config.resolved_maxmemory() >> 20,
@@ -186,7 +203,13 @@ class Server:
         ticking.add_done_callback(self._on_tick_ended)
         await self._stop.wait()
         ticking.cancel()
+        if self._site is not None:
+            await self._site.close()
         return self._shut_down()
+
+    def _addresses(self) -> list[str]:
+        """What is listened on, for the log."""
+        return self._listeners.addresses() + (self._site.addresses() if self._site else [])
 
     def _on_unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """A defect showed in a callback: it belongs in the server's own log, wherever that is."""

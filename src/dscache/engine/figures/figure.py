@@ -1,8 +1,8 @@
 """What a figure is: one field of INFO, declared once, with its documentation.
 
 INFO renders the table of figures (``dscache.engine.figures.table``), ``docs/info.md`` is generated from
-it, and so will be the metrics. A field that is not declared there does not exist; there is no other
-way into INFO.
+it, and so are the metrics (``dscache.http.metrics``). A field that is not declared there does not exist;
+there is no other way into INFO.
 
 Names are Redis's wherever Redis has the figure, so that dashboards and clients find what they know. Where
 Redis has a figure that makes no sense here it is left out, unless its absence breaks clients; then its
