@@ -28,18 +28,16 @@ import dscache
 from dscache.config import Config
 from dscache.config.levels import LEVELS, NOTICE
 from dscache.engine.command import CommandTable
-from dscache.engine.replay import open_log
 from dscache.errors import ConfigError, DscacheError
 from dscache.extension import Extension
-from dscache.log.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
+from dscache.server.driving import Heartbeat, open_for_clients
 from dscache.server.listeners import Listeners
 from dscache.server.logs import set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
-from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
-from dscache.server.rdb_process import RdbProcess
+from dscache.server.opening import commands_of, limit_malloc_arenas
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
 
@@ -126,17 +124,9 @@ class Server:
         self._stop = asyncio.Event()
         config = self._config
         started = time.perf_counter()
-        engine = self._engine = open_engine(
+        engine = self._engine = open_for_clients(
             config, directory, table, extensions, self._want_turn, self._wake
         )
-        try:
-            target = Path(config.dir, config.dbfilename)
-            engine.snapshots.serve(RdbProcess(config), directory, target)
-            if not config.volatile:
-                open_log(engine, directory, Files())
-        except BaseException:
-            engine.close()
-            raise
         self._clients = Clients(engine)
         engine.clients_bytes = self._clients.memory_bytes
         engine.on_shutdown = self.stop
@@ -231,23 +221,12 @@ class Server:
             self._loop.call_soon_threadsafe(self._turn)
 
     async def _tick(self) -> None:
-        engine = self._engine
+        heartbeat = Heartbeat(self._engine, self._clients)
         open_files = OpenFiles()
-        interval = 0.0
-        next_tick = time.perf_counter()
         while True:
-            now = time.perf_counter()
-            if now >= next_tick:
-                engine.tick()
-                self._clients.tick(engine.core.clock.time())
-                open_files.watch(now)
-                interval = 1.0 / self._config.hz
-                next_tick = now + interval
-            else:
-                engine.pacer.flush_if_due()
-            due = engine.pacer.next_flush_seconds()
-            pause = next_tick - time.perf_counter()
-            await asyncio.sleep(max(pause if due is None else min(pause, due), 0.001))
+            pause = heartbeat.beat()
+            open_files.watch(time.perf_counter())
+            await asyncio.sleep(pause)
 
     def _rebind(self, config: Config) -> None:
         """CONFIG SET port, bind or what concerns TLS. Raises ConfigError if it cannot be."""
