@@ -57,7 +57,7 @@ def test_commands_pipelines_and_transactions(run: Callable[[Work], None]) -> Non
 def test_a_blocking_pop_leaves_the_event_loop_to_others(run: Callable[[Work], None]) -> None:
     async def work(db: redis.asyncio.Redis) -> None:
         popped, pushed = await asyncio.gather(db.blpop(["queue"], 60), db.rpush("queue", "job"))
-        assert popped == ["queue", "job"]
+        assert popped == ("queue", "job")
         assert pushed == 1
 
     run(work)

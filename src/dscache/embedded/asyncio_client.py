@@ -71,7 +71,7 @@ def open(  # noqa: A001 (as dbm and gzip call it)
     decode_responses: bool = False,
     encoding: str = "utf-8",
     encoding_errors: str = "strict",
-    protocol: Literal[2, 3] = 3,
+    protocol: Literal[2, 3] | None = None,
     legacy_responses: bool = True,
     client_name: str | None = None,
     socket_timeout: float | None = None,

@@ -12,9 +12,9 @@ there, and the keeper does it.
 **Fail-stop.** An exception that is no reply (Ctrl-C, a timeout of pytest) may stop a command half way, and
 nobody knows what it has changed by then. The engine is given up at once: its clients are disconnected, and
 the directory is left as by ``kill -9``, which the next opening sets right. Such exceptions come to the main
-thread only, and compiled code looks for them hardly anywhere. It is a reason why only the keeper gives
-turns. (A client that waits for a load could give the turn that starts it; a miss took 145 to 300
-microseconds then, and 160 to 200 with the keeper.)
+thread only, and compiled code looks for them hardly anywhere. It is a reason why only the keeper opens the
+engine and gives it turns. (A client that waits for a load could give the turn that starts it; a miss took
+145 to 300 microseconds then, and 160 to 200 with the keeper.)
 
 ======  ================================================================================
 open    commands run
@@ -32,6 +32,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -40,6 +41,7 @@ from typing import Final
 from dscache.config import Config
 from dscache.embedded.link import Link
 from dscache.engine.engine import Engine
+from dscache.engine.session import EMBEDDED
 from dscache.errors import DscacheError
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
@@ -48,10 +50,6 @@ from dscache.server.opening import commands_of
 from dscache.server.volatile import VolatileDirectory
 
 log: Final = logging.getLogger("dscache")
-
-# What CLIENT LIST shows as the address of every embedded client; in the form of a Unix socket's, which makes
-# it a local one.
-_ADDRESS: Final = "embedded:0"
 
 # Between two slices of work the keeper lets clients in. (A lock is not fair: who takes it again at once
 # is first.)
@@ -100,10 +98,8 @@ class Lease:
 
 
 class Host:
-    """See the module's docstring. ``on_end`` is called with it when it is closed.
-
-    Raises ConfigError, ExtensionError, LogDamagedError or StoreError if it cannot be opened.
-    """
+    """See the module's docstring. It is opened with its first lease; ``on_end`` is called with it when it is
+    closed, or could not be opened. Raises ExtensionError."""
 
     def __init__(self, config: Config, on_end: Callable[[Host], None]) -> None:
         self._config: Final = config
@@ -115,6 +111,8 @@ class Host:
         self._turn_wanted = False
         self._turn_at = 0.0
         self._leases: Final[set[Lease]] = set()
+        # Links that are over, and their connections do not know it yet.
+        self._over: Final[deque[Link]] = deque()
         # What the keeper is woken with: None for a turn, or a lease that has been released.
         self._calls: Final[SimpleQueue[Lease | None]] = SimpleQueue()
         self._is_woken = False
@@ -126,41 +124,59 @@ class Host:
         #: What went wrong at the end.
         self.close_error: DscacheError | None = None
         self.ended: Final = threading.Event()
-        self._volatile: VolatileDirectory | None = None
-        table, extensions = commands_of(config)
+        self._opened: Final = threading.Event()
+        self._open_error: BaseException | None = None
         #: Where the data is.
-        self.directory: Final = self._make_directory()
+        self.directory = Path(config.dir)
+        self._volatile: VolatileDirectory | None = None
+        # Here, and not in the keeper: whoever opens may be in the middle of an import.
+        self._commands: Final = commands_of(config)
+        self._engine: Engine
+        self._clients: Clients
+        self._keeper: Final = threading.Thread(
+            target=self._keep, name=f"{_THREAD_PREFIX}keeper", daemon=True
+        )
+
+    # The beginning
+
+    def lease(self) -> Lease | None:
+        """A right to this host, which is open then; None if it has ended. Raises RuntimeError inside a
+        command, and ConfigError, ExtensionError, LogDamagedError or StoreError if it cannot be opened."""
+        self._require_outside()
+        lease = Lease(self)
+        with self._lock:
+            if self.closed is not None:
+                return None
+            self._leases.add(lease)
+            if self._keeper.ident is None:
+                self._keeper.start()
         try:
-            self._engine: Final[Engine] = open_for_clients(
-                config, self.directory, table, extensions, self._want_turn, self._wake
-            )
+            self._opened.wait()
         except BaseException:
-            self._remove_directory()
+            lease.release()
             raise
-        engine = self._engine
-        self._clients: Final = Clients(engine)
-        engine.clients_bytes = self._clients.memory_bytes
+        if self._open_error is not None:
+            raise self._open_error
+        return lease
+
+    def _open(self) -> None:
+        """In the keeper, where no signal stops it half way."""
+        config = self._config
+        if config.volatile:
+            self._volatile = VolatileDirectory(self.directory)
+            self.directory = self._volatile.path
+        table, extensions = self._commands
+        engine = self._engine = open_for_clients(
+            config, self.directory, table, extensions, self._want_turn, self._wake
+        )
+        clients = self._clients = Clients(engine)
+        engine.clients_bytes = clients.memory_bytes
         engine.want_turn_at = self._want_turn_at
         engine.scripts.serve_meanwhile = self._serve_meanwhile
         engine.counters.executable = sys.executable
         config.on_change(
-            ("proto-max-bulk-len",),
-            lambda _: self._clients.set_max_bulk_bytes(config.proto_max_bulk_len),
+            ("proto-max-bulk-len",), lambda _: clients.set_max_bulk_bytes(config.proto_max_bulk_len)
         )
-        self._keeper: Final = threading.Thread(
-            target=self._keep, name=f"{_THREAD_PREFIX}keeper", daemon=True
-        )
-        self._keeper.start()
-
-    def _make_directory(self) -> Path:
-        if not self._config.volatile:
-            return Path(self._config.dir)
-        self._volatile = VolatileDirectory(Path(self._config.dir))
-        return self._volatile.path
-
-    def _remove_directory(self) -> None:
-        if self._volatile is not None:
-            self._volatile.remove()
 
     # What clients call
 
@@ -171,10 +187,12 @@ class Host:
         self._require_open()
         with self._lock:
             self._require_open()
+            self._lose_links()
             connection = Connection(self._engine, self._clients, "embedded")
             link.connection = connection
             connection.connection_made(link)  # type: ignore[arg-type]  # what is asked of it, it has
-            connection.session.address = connection.session.local_address = _ADDRESS
+            session = connection.session
+            session.address = session.local_address = f"{EMBEDDED}:{session.number}"
 
     def feed(self, connection: Connection, data: bytes) -> None:
         """``connection`` has sent ``data``: its requests are carried out, as far as they need not wait.
@@ -187,6 +205,7 @@ class Host:
             self._require_open()
             self._holder = threading.get_ident()
             try:
+                self._lose_links()
                 connection.data_received(data)
             except BaseException as error:
                 # Raised between two commands it concerns nobody else.
@@ -200,7 +219,14 @@ class Host:
 
     def hang_up(self, link: Link) -> None:
         """``link`` is over. Returns at once; from any thread, at any time."""
-        self._engine.workers.post(link.lose)
+        self._over.append(link)
+        self._wake()
+
+    def _lose_links(self) -> None:
+        """So that no client sees another one that has gone before."""
+        if self._over and not self._engine.is_busy:
+            while self._over:
+                self._over.popleft().lose()
 
     def _require_outside(self) -> None:
         if self._holder == threading.get_ident():
@@ -255,6 +281,15 @@ class Host:
 
     def _keep(self) -> None:
         try:
+            self._open()
+        except BaseException as error:
+            with self._lock:
+                self.closed = f"{self.directory} cannot be opened"
+            self._open_error = error
+            self._let_go()
+            return
+        self._opened.set()
+        try:
             self._run()
         except BaseException as error:
             log.critical("a defect stops dscache in %s", self.directory, exc_info=error)
@@ -290,6 +325,7 @@ class Host:
         self._turn_wanted = False
         if self._turn_at <= engine.core.clock.time():
             self._turn_at = 0.0
+        self._lose_links()
         engine.turn()
         pause = heartbeat.beat()
         if self._turn_wanted:
@@ -299,16 +335,6 @@ class Host:
         return max(pause, _BETWEEN_SLICES_SECONDS)
 
     # The end
-
-    def lease(self) -> Lease | None:
-        """A right to this host; None if it is not open. Raises RuntimeError inside a command."""
-        self._require_outside()
-        lease = Lease(self)
-        with self._lock:
-            if self.closed is not None:
-                return None
-            self._leases.add(lease)
-        return lease
 
     def post(self, lease: Lease) -> None:
         """``lease`` has been released."""
@@ -341,9 +367,14 @@ class Host:
             for connection in self._clients.all():
                 # It still had a reply to come.
                 connection.abort()
-            engine.workers.run_posted()
-        self._remove_directory()
+            self._lose_links()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._volatile is not None:
+            self._volatile.remove()
         self._on_end(self)
+        self._opened.set()
         self.ended.set()
         for lease in self._leases:
             lease.ended.set()
@@ -357,9 +388,11 @@ class Host:
 
     def close_all_leases(self) -> None:
         """The program ends."""
-        for lease in list(self._leases):
+        leases = list(self._leases)
+        for lease in leases:
             lease.release()
-        self.ended.wait()
+        if leases:
+            self.ended.wait()
 
     def forked(self) -> None:
         """In a child process: this is a copy of the memory of a host, without its threads."""
@@ -371,4 +404,5 @@ class Host:
         # Never to be deallocated here: RocksDB would wait for threads that there are not, or end as the
         # parent's would, in its files. (Its own exit handlers cannot be kept from that: a child that has
         # not been started by multiprocessing, which ends with os._exit, dies of SIGSEGV at its very end.)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))
+        if hasattr(self, "_engine"):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))

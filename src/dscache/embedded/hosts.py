@@ -69,30 +69,27 @@ class Hosts:
         with self._opening:
             while real in self._shared:
                 host, first = self._shared[real]
-                lease = host.lease()
-                if lease is None:
-                    # It is closing.
-                    host.ended.wait()
-                elif overrides and overrides != first:
-                    lease.release()
+                if overrides and overrides != first and host.closed is None:
                     raise ConfigError(
                         f"{real} is open in this process with other directives; give the same ones, or none"
                     )
-                else:
+                lease = host.lease()
+                if lease is not None:
                     return lease
+                host.ended.wait()
             return self._open(real, overrides, real)
 
     def _open(
         self, directory: str, overrides: list[tuple[str, list[str]]], shared_as: str | None
     ) -> Lease:
         defaults = [("maxmemory", [_MAXMEMORY]), ("dir", [directory])]
-        self._has_opened = True
         host = Host(Config.from_arguments(None, defaults + overrides), self._has_ended)
+        self._has_opened = True
         self._all.add(host)
         if shared_as is not None:
             self._shared[shared_as] = host, overrides
         lease = host.lease()
-        assert lease is not None, "a host without leases stays open"
+        assert lease is not None, "it can only end when it has had a lease"
         return lease
 
     def _has_ended(self, host: Host) -> None:
