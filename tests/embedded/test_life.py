@@ -129,10 +129,10 @@ db.set("key", "value")
 
 def test_another_process_is_kept_out(tmp_path: Path) -> None:
     code = """
-import sys, dscache
+import sys, threading, dscache
 db = dscache.open(sys.argv[1])
 print("open", flush=True)
-sys.stdin.read()
+threading.Event().wait()
 """
     with python(code, tmp_path / "data") as other:
         assert other.stdout is not None

@@ -105,7 +105,8 @@ class Host:
         self._config: Final = config
         self._on_end: Final = on_end
         self._lock: Final = threading.Lock()
-        # The thread that has the lock, 0 if none.
+        # The thread that has the lock, 0 if none. It is set before anything is called that may let the
+        # collector run, which may close a client in this thread: that must not wait for the keeper then.
         self._holder = 0
         # These two belong to whoever has it. A time of the engine's clock, 0.0 for none.
         self._turn_wanted = False
@@ -144,12 +145,17 @@ class Host:
         command, and ConfigError, ExtensionError, LogDamagedError or StoreError if it cannot be opened."""
         self._require_outside()
         lease = Lease(self)
+        thread = threading.get_ident()
         with self._lock:
-            if self.closed is not None:
-                return None
-            self._leases.add(lease)
-            if self._keeper.ident is None:
-                self._keeper.start()
+            self._holder = thread
+            try:
+                if self.closed is not None:
+                    return None
+                self._leases.add(lease)
+                if self._keeper.ident is None:
+                    self._keeper.start()
+            finally:
+                self._holder = 0
         try:
             self._opened.wait()
         except BaseException:
@@ -185,14 +191,19 @@ class Host:
         self._require_outside()
         # Twice: after a fork the lock may be nobody's.
         self._require_open()
+        thread = threading.get_ident()
         with self._lock:
-            self._require_open()
-            self._lose_links()
-            connection = Connection(self._engine, self._clients, "embedded")
-            link.connection = connection
-            connection.connection_made(link)  # type: ignore[arg-type]  # what is asked of it, it has
-            session = connection.session
-            session.address = session.local_address = f"{EMBEDDED}:{session.number}"
+            self._holder = thread
+            try:
+                self._require_open()
+                self._lose_links()
+                connection = Connection(self._engine, self._clients, "embedded")
+                link.connection = connection
+                connection.connection_made(link)  # type: ignore[arg-type]  # what is asked, it has
+                session = connection.session
+                session.address = session.local_address = f"{EMBEDDED}:{session.number}"
+            finally:
+                self._holder = 0
 
     def feed(self, connection: Connection, data: bytes) -> None:
         """``connection`` has sent ``data``: its requests are carried out, as far as they need not wait.
@@ -201,10 +212,11 @@ class Host:
         """
         self._require_outside()
         self._require_open()
+        thread = threading.get_ident()
         with self._lock:
-            self._require_open()
-            self._holder = threading.get_ident()
+            self._holder = thread
             try:
+                self._require_open()
                 self._lose_links()
                 connection.data_received(data)
             except BaseException as error:
@@ -213,9 +225,9 @@ class Host:
                     self._fail(error)
                 raise
             finally:
-                self._holder = 0
                 if self._turn_wanted:
                     self._wake()
+                self._holder = 0
 
     def hang_up(self, link: Link) -> None:
         """``link`` is over. Returns at once; from any thread, at any time."""
