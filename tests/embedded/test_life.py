@@ -104,6 +104,24 @@ def test_a_client_that_waits_is_disconnected_when_the_last_one_is_closed(
     assert is_free(tmp_path / "data")
 
 
+def test_closing_says_what_could_not_be_saved_and_the_redo_log_has_it(
+    open_client: OpenClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = open_client(cache_flush_delay=3600)
+    db.set("key", "value")
+
+    def full(_: object) -> None:
+        raise StoreError("No space left on device")
+
+    pool = db.connection_pool
+    assert isinstance(pool, EmbeddedPool)
+    monkeypatch.setattr(pool._lease.host._engine.store, "commit", full)
+    with pytest.raises(StoreError, match="No space left"):
+        db.close()
+    db.close()
+    assert open_client().get("key") == b"value"
+
+
 def test_a_client_that_nobody_has_closed_is_closed_by_the_collector(tmp_path: Path) -> None:
     db: redis.Redis | None = dscache.open(tmp_path / "data")
     assert db is not None
@@ -376,6 +394,33 @@ def test_an_exception_inside_a_command_stops_everything_and_undoes_the_command(
         with pytest.raises(redis.ConnectionError, match="stopped inside a command"):
             client.get("key")
     assert open_client().get("key") == b"before"
+
+
+_INTERRUPTED_OPENING = """
+import signal, sys, threading
+import dscache
+from dscache.embedded import host
+
+really = host.open_for_clients
+
+def interrupted(*arguments):
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    return really(*arguments)
+
+host.open_for_clients = interrupted
+try:
+    dscache.open(sys.argv[1])
+except KeyboardInterrupt:
+    print("interrupted")
+host.open_for_clients = really
+with dscache.open(sys.argv[1]) as db:
+    print(db.ping())
+"""
+
+
+def test_an_opening_that_is_interrupted_leaves_nothing_open(tmp_path: Path) -> None:
+    assert output_of(_INTERRUPTED_OPENING, tmp_path / "data") == "interrupted\nTrue\n"
+    assert is_free(tmp_path / "data")
 
 
 def test_an_exception_between_commands_concerns_nobody_else(

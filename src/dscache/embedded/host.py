@@ -84,11 +84,13 @@ class Lease:
             self.host.post(self)
 
     def close(self) -> None:
-        """Release, and wait for the end of the host if this was its last lease.
+        """Release, and wait for the end of the host if this was its last lease. Once; then it does nothing.
 
         Raises StoreError if not everything could be saved. It does not wait where that would be waiting for
         itself: in a thread of an engine (the collector may have chosen it), or inside a command.
         """
+        if self.is_released:
+            return
         self.release()
         if not self.host.can_be_awaited():
             return
