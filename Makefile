@@ -48,7 +48,7 @@ test-compiled: build ## All tests, on the installed compiled package
 		$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-interpreted: $(VENV)/.requirements ## The tests that are not slow, on the source as it is
-	DSCACHE_EXPECT_COMPILED=0 PYTHONPATH=src $(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(ARGS)
+	DSCACHE_EXPECT_COMPILED=0 PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(ARGS)
 
 differential: build ## Compare at length with a real valkey-server, command by command
 	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long \

@@ -6,7 +6,12 @@ ARCHITECTURE.md; the program starts in ``dscache.cli``.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dscache import asyncio as asyncio
+    from dscache.embedded.child import Server as Server
+    from dscache.embedded.client import open as open  # noqa: A004 (as dbm and gzip call it)
 
 __version__: Final = "0.1.0"
 
@@ -22,3 +27,21 @@ def is_compiled() -> bool:
 
     spec = find_spec("dscache.wire.request")
     return spec is not None and isinstance(spec.loader, ExtensionFileLoader)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """The names above are imported when they are first asked for."""
+        from importlib import import_module  # noqa: PLC0415
+
+        if name == "asyncio":
+            return import_module("dscache.asyncio")
+        if name == "open":
+            found: object = import_module("dscache.embedded.client").open
+        elif name == "Server":
+            found = import_module("dscache.embedded.child").Server
+        else:
+            raise AttributeError(f"module 'dscache' has no attribute {name!r}")
+        globals()[name] = found
+        return found

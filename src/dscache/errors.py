@@ -59,6 +59,11 @@ class ExtensionError(DscacheError):
     """A file named by ``--load`` cannot be used; the text says which, where, and why."""
 
 
+class ServerError(DscacheError):
+    """A server that a program has started (``dscache.Server``) did not start, or did not end well; the text
+    has the end of its log."""
+
+
 class StoreError(DscacheError):
     """The store could not read or write; the operation may be tried again."""
 

@@ -26,7 +26,7 @@ class Received(TypedDict):
 
 def listener_of(client: redis.Redis) -> redis.client.PubSub:
     """redis-py's listener."""
-    listener: redis.client.PubSub = client.pubsub()  # type: ignore[no-untyped-call] # redis-py's
+    listener: redis.client.PubSub = client.pubsub()
     return listener
 
 
@@ -188,8 +188,8 @@ def test_redis_py_subscribes(server: ServerProcess, protocol: int) -> None:
     assert publisher.pubsub_numpat() == 1
     listener.ping()
     assert next_message(listener)["type"] == "pong"
-    listener.unsubscribe()  # type: ignore[no-untyped-call] # redis-py's
-    listener.punsubscribe()  # type: ignore[no-untyped-call] # redis-py's
+    listener.unsubscribe()
+    listener.punsubscribe()
     assert [next_message(listener)["data"] for _ in range(2)] == [1, 0]
     assert publisher.publish("news", "hello") == 0
     listener.close()

@@ -123,7 +123,7 @@ def test_sockets_for_another_process_are_left_alone() -> None:
 def test_without_a_manager_nothing_is_told() -> None:
     notifier = Notifier({})
     notifier.tell("READY=1")
-    assert notifier.watchdog_seconds == 0.0
+    notifier.watch(1.0)
 
 
 def test_a_manager_that_is_gone_is_no_error(tmp_path: Path) -> None:
@@ -137,7 +137,25 @@ def test_a_manager_may_have_an_abstract_address() -> None:
         assert manager.recv(100) == b"READY=1"
 
 
-def test_the_watchdog_of_another_process_is_left_alone() -> None:
-    assert Notifier({"WATCHDOG_PID": "1", "WATCHDOG_USEC": "1000000"}).watchdog_seconds == 0.0
-    mine = {"WATCHDOG_PID": str(os.getpid()), "WATCHDOG_USEC": "1000000"}
-    assert Notifier(mine).watchdog_seconds == 0.5
+@pytest.mark.parametrize(
+    ("process", "told"), [("", 2), (str(os.getpid()), 2), ("1", 0)], ids=["any", "ours", "another"]
+)
+def test_the_watchdog_hears_of_us_twice_as_often_as_it_must(
+    tmp_path: Path, process: str, told: int
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = Notifier(
+            {
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                "WATCHDOG_PID": process,
+                "WATCHDOG_USEC": "1000000",
+            }
+        )
+        for now in (1.0, 1.2, 1.4, 1.5, 1.9):
+            notifier.watch(now)
+        for _ in range(told):
+            assert manager.recv(100) == b"WATCHDOG=1"
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)

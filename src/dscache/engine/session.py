@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Deliver = Callable[[object], None]
 
+#: The host in the address of a client inside the process; the port is its number.
+EMBEDDED: Final = "embedded"
+
 # CLIENT REPLY: what happens to the reply of the command that is running or ran last. After SKIP the
 # reply of CLIENT REPLY itself is dropped, then that of the command behind it:
 #
@@ -113,8 +116,8 @@ class Session:
         """Whether the client is on this machine; so is one without a connection."""
         address = self.address
         host, _, port = address.rpartition(":")
-        is_unix_socket = port == "0"
-        return not address or is_unix_socket or host.startswith(("127.", "[::1]", "[::ffff:127."))
+        is_inside = not address or port == "0" or host == EMBEDDED
+        return is_inside or host.startswith(("127.", "[::1]", "[::ffff:127."))
 
     def tell(self, message: object) -> None:
         """Send ``message``, which no request asked for; after the reply of what is running."""

@@ -65,7 +65,7 @@ class Connection:
     def __init__(self, engine: Engine, clients: Clients, kind: str) -> None:
         self._engine: Final = engine
         self._clients: Final = clients
-        #: "tcp", "tls" or "unix".
+        #: "tcp", "tls", "unix" or "embedded".
         self.kind: Final = kind
         self.session = engine.new_session()
         self._parser = RequestParser(

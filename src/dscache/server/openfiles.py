@@ -51,7 +51,7 @@ class OpenFiles:
         self._complain_at = 0.0
 
     def watch(self, now: float) -> None:
-        """To be called with each tick."""
+        """To be called about ten times a second."""
         if now < self._complain_at:
             return
         try:

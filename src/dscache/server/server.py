@@ -28,18 +28,16 @@ import dscache
 from dscache.config import Config
 from dscache.config.levels import LEVELS, NOTICE
 from dscache.engine.command import CommandTable
-from dscache.engine.replay import open_log
 from dscache.errors import ConfigError, DscacheError
 from dscache.extension import Extension
-from dscache.files import Files
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
+from dscache.server.driving import Heartbeat, open_for_clients
 from dscache.server.listeners import Listeners
 from dscache.server.logs import set_format, set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
-from dscache.server.opening import commands_of, limit_malloc_arenas, open_engine
-from dscache.server.rdb_process import RdbProcess
+from dscache.server.opening import commands_of, limit_malloc_arenas
 from dscache.server.systemd import Notifier, inherited_sockets
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
@@ -141,17 +139,9 @@ class Server:
         started = time.perf_counter()
         # Before the engine, for whose memory bound the process begins with what it takes now.
         make_site = _site_class() if config.http_port else None
-        engine = self._engine = open_engine(
+        engine = self._engine = open_for_clients(
             config, directory, table, extensions, self._want_turn, self._wake
         )
-        try:
-            target = Path(config.dir, config.dbfilename)
-            engine.snapshots.serve(RdbProcess(config), directory, target)
-            if not config.volatile:
-                open_log(engine, directory, Files())
-        except BaseException:
-            engine.close()
-            raise
         self._clients = Clients(engine)
         engine.clients_bytes = self._clients.memory_bytes
         engine.on_shutdown = self.stop
@@ -257,26 +247,14 @@ class Server:
             self._loop.call_soon_threadsafe(self._turn)
 
     async def _tick(self) -> None:
-        engine = self._engine
+        heartbeat = Heartbeat(self._engine, self._clients)
         open_files = OpenFiles()
-        interval = 0.0
-        next_tick = next_sign = time.perf_counter()
         while True:
+            pause = heartbeat.beat()
             now = time.perf_counter()
-            if self._manager.watchdog_seconds and now >= next_sign:
-                self._manager.tell("WATCHDOG=1")
-                next_sign = now + self._manager.watchdog_seconds
-            if now >= next_tick:
-                engine.tick()
-                self._clients.tick(engine.core.clock.time())
-                open_files.watch(now)
-                interval = 1.0 / self._config.hz
-                next_tick = now + interval
-            else:
-                engine.pacer.flush_if_due()
-            due = engine.pacer.next_flush_seconds()
-            pause = next_tick - time.perf_counter()
-            await asyncio.sleep(max(pause if due is None else min(pause, due), 0.001))
+            open_files.watch(now)
+            self._manager.watch(now)
+            await asyncio.sleep(pause)
 
     def _rebind(self, config: Config) -> None:
         """CONFIG SET port, bind or what concerns TLS. Raises ConfigError if it cannot be."""

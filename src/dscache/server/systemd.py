@@ -33,8 +33,7 @@ def inherited_sockets(environment: MutableMapping[str, str]) -> list[socket.sock
 
 
 class Notifier:
-    """Tells systemd how the service is. ``watchdog_seconds`` is how often it wants to hear that the event
-    loop still turns; 0 if it does not."""
+    """Tells systemd how the service is."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         address = environment.pop("NOTIFY_SOCKET", "")
@@ -43,8 +42,16 @@ class Notifier:
         process = environment.pop("WATCHDOG_PID", "")
         microseconds = environment.pop("WATCHDOG_USEC", "0")
         is_watched = process in ("", str(os.getpid())) and microseconds.isdecimal()
-        # Twice as often as it must be.
-        self.watchdog_seconds: Final = int(microseconds) / 2e6 if is_watched else 0.0
+        # How often it wants to hear that the event loop still turns, or rather twice as often; 0 if it does
+        # not. And when it is to hear it next.
+        self._watchdog_seconds: Final = int(microseconds) / 2e6 if is_watched else 0.0
+        self._next_sign = 0.0
+
+    def watch(self, now: float) -> None:
+        """The event loop turns, at ``now`` of a steady clock. To be called about ten times a second."""
+        if self._watchdog_seconds and now >= self._next_sign:
+            self._next_sign = now + self._watchdog_seconds
+            self.tell("WATCHDOG=1")
 
     def tell(self, state: str) -> None:
         """Lines as in sd_notify(3), such as READY=1. Never raises: the service manager may be gone."""
