@@ -1,7 +1,8 @@
 """dscache: a Redis-compatible server whose data set lives on disk; memory is a bounded cache of it.
 
-Importing this package does nothing and costs nothing. The rooms inside it stand on floors, listed in
-ARCHITECTURE.md; the program starts in ``dscache.cli``.
+Programs use ``open``, ``Server`` and ``dscache.asyncio.open`` (docs/embedded.md), which are imported when
+they are first asked for: importing this package does nothing and costs nothing. The rooms inside it stand
+on floors, listed in ARCHITECTURE.md; the command starts in ``dscache.cli``.
 """
 
 from __future__ import annotations
