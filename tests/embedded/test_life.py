@@ -234,12 +234,13 @@ def test_nothing_of_the_process_is_changed(tmp_path: Path) -> None:
         ]
 
     before = state()
+    threads = set(threading.enumerate())
     with dscache.open(tmp_path / "data") as db:
         db.set("key", 1)
         assert state() == before
     assert state() == before
     until(
-        lambda: not any(one.name.startswith("dscache-") for one in threading.enumerate()),
+        lambda: set(threading.enumerate()) <= threads,
         "the threads have ended",
     )
 
@@ -401,6 +402,8 @@ import signal, sys, threading
 import dscache
 from dscache.embedded import host
 
+# Whoever was started in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 really = host.open_for_clients
 
 def interrupted(*arguments):
