@@ -63,13 +63,37 @@ def test_without_a_limit_nobody_is_evicted_and_a_new_one_takes_effect_at_once(
 
 
 def test_one_client_alone_may_hold_more_for_one_large_request(start_server: StartServer) -> None:
-    server = start_server(maxmemory="16mb", maxmemory_clients="1mb")
-    large = _hold(server, 12 * MEBIBYTE)
+    server = start_server(maxmemory="32mb")
+    large = _hold(server, 20 * MEBIBYTE)
     other = _hold(server, 500 * KIBIBYTE)
-    until(lambda: server.figure("mem_clients_normal") > 12 * MEBIBYTE, "all of it is there")
-    assert _ends_well(large, 12 * MEBIBYTE)
+    until(lambda: server.figure("mem_clients_normal") > 20 * MEBIBYTE, "all of it is there")
+    assert _ends_well(large, 20 * MEBIBYTE)
     assert _ends_well(other, 500 * KIBIBYTE)
     assert server.figure("evicted_clients") == 0
+
+
+def test_nobody_may_hold_more_than_a_limit_in_bytes(start_server: StartServer) -> None:
+    server = start_server(maxmemory="32mb", maxmemory_clients=0)
+    large = _hold(server, 3 * MEBIBYTE)
+    other = _hold(server, 500 * KIBIBYTE)
+    until(lambda: server.figure("mem_clients_normal") > 3 * MEBIBYTE, "all of it is there")
+    assert server.call("CONFIG", "SET", "maxmemory-clients", "2mb") == b"OK"
+    assert large.is_closed_by_server()
+    assert _ends_well(other, 500 * KIBIBYTE)
+    assert server.figure("evicted_clients") == 1
+
+
+def test_a_lower_limit_holds_before_the_next_command(start_server: StartServer) -> None:
+    server = start_server(maxmemory="64mb", hz=1)
+    held = [_hold(server, 2 * MEBIBYTE) for _ in range(4)]
+    until(lambda: server.figure("mem_clients_normal") > 8 * MEBIBYTE, "all of it is there")
+    with server.connect() as client:
+        assert client.call("CONFIG", "SET", "maxmemory-clients", 5 * MEBIBYTE) == b"OK"
+        stats = client.call("INFO", "stats")
+        assert isinstance(stats, bytes)
+        assert b"evicted_clients:2\r\n" in stats
+    for client in held:
+        client.close()
 
 
 def test_idle_connections_are_accounted(start_server: StartServer) -> None:

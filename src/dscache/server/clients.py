@@ -123,7 +123,7 @@ class Clients:
         """Disconnect those who hold most, until all are within ``maxmemory-clients``. O(clients).
 
         Who holds more than that alone, for one large request or reply, is spared as long as the others
-        are within it.
+        are within it, unless the limit was given in bytes: then that was meant.
         """
         limit = self._limit_bytes()
         counters = self._engine.counters
@@ -135,7 +135,8 @@ class Clients:
         sizes = {number: one.memory_bytes() for number, one in self._connections.items()}
         total = sum(sizes.values())
         largest = max(sizes.values(), default=0)
-        if total <= limit or (largest > limit and total - largest <= limit):
+        is_part = self._engine.config.maxmemory_clients < 0
+        if total <= limit or (is_part and largest > limit and total - largest <= limit):
             return
         evicted: list[int] = []
         for number in sorted(sizes, key=lambda one: -sizes[one]):

@@ -160,6 +160,7 @@ class Server:
             lambda _: self._clients.set_max_bulk_bytes(config.proto_max_bulk_len),
         )
         config.on_change(("maxclients",), _allow_clients)
+        config.on_change(("maxmemory-clients",), self._evict_clients)
         config.on_change(("loglevel",), lambda _: log.setLevel(LEVELS[config.loglevel]))
         config.on_change(("log-format",), lambda _: set_format(config.log_format))
         try:
@@ -255,6 +256,10 @@ class Server:
             open_files.watch(now)
             self._manager.watch(now)
             await asyncio.sleep(pause)
+
+    def _evict_clients(self, config: Config) -> None:
+        """CONFIG SET maxmemory-clients: behind its reply, and before any other command."""
+        self._loop.call_soon(self._clients.evict)
 
     def _rebind(self, config: Config) -> None:
         """CONFIG SET port, bind or what concerns TLS. Raises ConfigError if it cannot be."""
