@@ -41,6 +41,24 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The server behind ``server``."""
+    server = ServerProcess(tmp_path_factory.mktemp("shared"), maxmemory="32mb")
+    server.directives["unixsocket"] = str(server.directory / "socket")
+    server.start()
+    yield server
+    stop_all([server])
+
+
+@pytest.fixture
+def server(module_server: ServerProcess) -> ServerProcess:
+    """A server that the module's tests share; empty. Tests leave its configuration alone."""
+    assert module_server.call("FLUSHALL") == b"OK"
+    assert module_server.call("CONFIG", "RESETSTAT") == b"OK"
+    return module_server
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """``start_server(directive=value, ...)`` starts a server of the test's own.

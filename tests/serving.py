@@ -45,6 +45,20 @@ def free_port() -> int:
         return port
 
 
+def run_dscache(*words: str | Path, given: str = "", **variables: str) -> tuple[int, str, str]:
+    """Exit code, output and error output of ``dscache words``, with ``given`` as its input."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dscache", *map(str, words)],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+        env={**os.environ, **variables},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 class ServerProcess:
     """A server in a child process, on ``directory/data``.
 

@@ -1,4 +1,4 @@
-"""A server with an HTTP port for the tests in this folder that are cheap; the others start their own."""
+"""The server that a module's tests share has an HTTP port here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,3 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     server.start()
     yield server
     stop_all([server])
-
-
-@pytest.fixture
-def server(module_server: ServerProcess) -> ServerProcess:
-    """A server that the module's tests share; empty."""
-    assert module_server.call("FLUSHALL") == b"OK"
-    assert module_server.call("CONFIG", "RESETSTAT") == b"OK"
-    return module_server

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,22 +10,9 @@ import pytest
 from dscache.config import Config
 from dscache.rdb.file_writer import FileWriter
 from fake_master import REPLICATION, FakeMaster, Replica
-from serving import DEADLINE_SECONDS, ServerProcess, StartServer, free_port
+from serving import ServerProcess, StartServer, free_port, run_dscache
 
 LIBRARY = b"#!lua name=l\nredis.register_function('f', function() return 'yes' end)"
-
-
-def _dscache(*words: str | Path) -> tuple[int, str, str]:
-    """Exit code, output and error output of ``dscache words``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dscache", *map(str, words)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -46,15 +31,15 @@ def dump(tmp_path: Path) -> Path:
 
 def test_a_file_becomes_a_data_directory_and_a_file_again(dump: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    code, said, errors = _dscache("import", "--dir", data, dump)
+    code, said, errors = run_dscache("import", "--dir", data, dump)
     assert (code, errors) == (0, "")
     assert said.startswith(f"2 keys and 1 libraries of functions in {data}, in ")
     assert said.endswith("; left out: 1 that were due\n")
-    code, said, errors = _dscache("export", "--dir", data, tmp_path / "again.rdb")
+    code, said, errors = run_dscache("export", "--dir", data, tmp_path / "again.rdb")
     assert (code, said) == (0, "")
     assert errors.startswith("2 keys and 1 libraries of functions in ")
-    assert _dscache("import", "--dir", tmp_path / "again", tmp_path / "again.rdb")[0] == 0
-    code, said, _ = _dscache("export", "--dir", tmp_path / "again", "--format", "json", "-")
+    assert run_dscache("import", "--dir", tmp_path / "again", tmp_path / "again.rdb")[0] == 0
+    code, said, _ = run_dscache("export", "--dir", tmp_path / "again", "--format", "json", "-")
     assert code == 0
     assert {json.loads(line).get("key") for line in said.splitlines()} == {None, "a", "b"}
     assert sorted(one.name for one in tmp_path.iterdir()) == [
@@ -69,19 +54,19 @@ def test_a_server_has_what_was_imported_and_export_what_it_had(
     start_server: StartServer, dump: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    assert _dscache("import", "--dir", data, dump)[0] == 0
+    assert run_dscache("import", "--dir", data, dump)[0] == 0
     server = start_server(dir=str(data), cache_flush_delay=60, appendfsync="always")
     assert server.call("GET", "a") == b"1"
     assert server.call("FCALL", "f", 0) == b"yes"
     assert server.call("APPEND", "a", "0") == 2
     for words in (("export", "--dir", data, tmp_path / "x"), ("import", "--dir", data, dump)):
-        code, said, errors = _dscache(*words)
+        code, said, errors = run_dscache(*words)
         assert (code, said) == (1, "")
         assert "is in use by another dscache server" in errors
     assert not (tmp_path / "x").exists()
     # What it has said last is only in the redo log.
     server.kill()
-    code, said, _ = _dscache("export", "--dir", data, "--format", "json", "-")
+    code, said, _ = run_dscache("export", "--dir", data, "--format", "json", "-")
     assert {"db": 0, "key": "a", "type": "string", "value": "10"} in map(
         json.loads, said.splitlines()
     )
@@ -89,34 +74,34 @@ def test_a_server_has_what_was_imported_and_export_what_it_had(
 
 def test_a_damaged_file_leaves_the_directory_as_it_was(dump: Path, tmp_path: Path) -> None:
     dump.write_bytes(dump.read_bytes()[:-9])
-    code, said, errors = _dscache("import", "--dir", tmp_path / "data", dump)
+    code, said, errors = run_dscache("import", "--dir", tmp_path / "data", dump)
     assert (code, said) == (1, "")
     assert errors.startswith(f"dscache: {dump}, offset ")
     assert [one.name for one in tmp_path.iterdir()] == ["dump.rdb"]
 
 
 def test_a_directory_with_data_is_left_alone(dump: Path, tmp_path: Path) -> None:
-    assert _dscache("import", "--dir", tmp_path / "data", dump)[0] == 0
-    code, _, errors = _dscache("import", "--dir", tmp_path / "data", dump)
+    assert run_dscache("import", "--dir", tmp_path / "data", dump)[0] == 0
+    code, _, errors = run_dscache("import", "--dir", tmp_path / "data", dump)
     assert code == 1
     assert "has data already (FORMAT); move it away, or name another --dir" in errors
 
 
 def test_what_cannot_be_found_or_made_is_an_error_that_names_it(dump: Path, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    assert _dscache("import", "--dir", nowhere, tmp_path / "x") == (
+    assert run_dscache("import", "--dir", nowhere, tmp_path / "x") == (
         1,
         "",
         f"dscache: {tmp_path / 'x'}: No such file or directory\n",
     )
-    code, _, errors = _dscache("import", "--dir", nowhere, tmp_path)
+    code, _, errors = run_dscache("import", "--dir", nowhere, tmp_path)
     assert (code, errors) == (1, f"dscache: {tmp_path}: Is a directory\n")
-    code, _, errors = _dscache("export", "--dir", nowhere, "x")
+    code, _, errors = run_dscache("export", "--dir", nowhere, "x")
     assert code == 1
     assert f"{nowhere} holds no data of dscache" in errors
     assert not nowhere.exists()
-    assert _dscache("import", "--dir", nowhere, dump)[0] == 0
-    code, _, errors = _dscache("export", "--dir", nowhere, tmp_path / "no" / "file")
+    assert run_dscache("import", "--dir", nowhere, dump)[0] == 0
+    code, _, errors = run_dscache("export", "--dir", nowhere, tmp_path / "no" / "file")
     assert (code, errors) == (
         1,
         f"dscache: {tmp_path / 'no' / 'file'}: No such file or directory\n",
@@ -124,9 +109,9 @@ def test_what_cannot_be_found_or_made_is_an_error_that_names_it(dump: Path, tmp_
 
 
 def test_a_wrong_command_line_has_its_own_exit_code(dump: Path) -> None:
-    assert _dscache("import", "--maxmemory", "much", str(dump))[0] == 2
-    assert _dscache("export", "--format", "xml", "-")[0] == 2
-    assert _dscache("import")[0] == 2
+    assert run_dscache("import", "--maxmemory", "much", str(dump))[0] == 2
+    assert run_dscache("export", "--format", "xml", "-")[0] == 2
+    assert run_dscache("import")[0] == 2
 
 
 def test_the_configuration_file_says_how_many_databases_there_are(tmp_path: Path) -> None:
@@ -136,14 +121,14 @@ def test_the_configuration_file_says_how_many_databases_there_are(tmp_path: Path
         writer.database(20, 1, 0)
         writer.key(b"k", b"", 0)
         writer.end()
-    code, _, errors = _dscache("import", "--dir", tmp_path / "data", dump)
+    code, _, errors = run_dscache("import", "--dir", tmp_path / "data", dump)
     assert code == 1
     assert "the file has a database 20, the configuration only 16" in errors
     config = tmp_path / "dscache.conf"
     config.write_text(f"databases 21\ndir {tmp_path / 'data'}\n")
-    assert _dscache("import", "--config", config, dump)[0] == 0
+    assert run_dscache("import", "--config", config, dump)[0] == 0
     # Everything comes out, whatever the configuration.
-    code, said, _ = _dscache("export", "--dir", tmp_path / "data", "--format", "json", "-")
+    code, said, _ = run_dscache("export", "--dir", tmp_path / "data", "--format", "json", "-")
     assert json.loads(said)["db"] == 20
 
 
@@ -161,7 +146,7 @@ def test_a_server_is_imported_while_it_runs(start_server: StartServer, tmp_path:
         assert client.call("HPEXPIREAT", "h", 33177117420000, "FIELDS", 1, "f") == [1]
         assert client.call("SELECT", 7) == b"OK"
         assert client.call("XADD", "x", "5-5", "f", "v") == b"5-5"
-    code, said, errors = _dscache(
+    code, said, errors = run_dscache(
         "import", "--dir", tmp_path / "data", _url(server, ":p%40ss@") + "/3"
     )
     assert (code, errors) == (0, "")
@@ -186,7 +171,7 @@ def test_a_server_is_imported_by_tls(start_server: StartServer, tmp_path: Path) 
     )
     assert server.call("SET", "k", "v") == b"OK"
     data = tmp_path / "data"
-    code, _, errors = _dscache("import", "--dir", data, f"rediss://localhost:{port}")
+    code, _, errors = run_dscache("import", "--dir", data, f"rediss://localhost:{port}")
     assert code == 1
     assert f"rediss://localhost:{port} cannot be reached: " in errors
     options = "&".join(
@@ -197,7 +182,9 @@ def test_a_server_is_imported_by_tls(start_server: StartServer, tmp_path: Path) 
             ("ssl_keyfile", "client.key"),
         )
     )
-    code, said, errors = _dscache("import", "--dir", data, f"rediss://localhost:{port}?{options}")
+    code, said, errors = run_dscache(
+        "import", "--dir", data, f"rediss://localhost:{port}?{options}"
+    )
     assert (code, errors) == (0, "")
     assert said.startswith("1 keys ")
 
@@ -214,14 +201,14 @@ def test_a_server_that_does_not_give_its_data_is_an_error_that_says_why(
         (["--follow", _url(server, ":secret@")], "has no replicas (REPLCONF): import without"),
         ([f"redis://127.0.0.1:{free_port()}"], "cannot be reached: "),
     ):
-        code, said, errors = _dscache("import", "--dir", tmp_path / "data", *words)
+        code, said, errors = run_dscache("import", "--dir", tmp_path / "data", *words)
         assert (code, said) == (1, "")
         assert text in errors
         assert "Traceback" not in errors
         assert "secret" not in errors
         assert not (tmp_path / "data").exists()
     monkeypatch.setenv("REDISCLI_AUTH", "secret")
-    assert _dscache("import", "--dir", tmp_path / "data", name)[0] == 0
+    assert run_dscache("import", "--dir", tmp_path / "data", name)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -235,7 +222,7 @@ def test_a_server_that_does_not_give_its_data_is_an_error_that_says_why(
     ],
 )
 def test_a_wrong_url_is_a_wrong_command_line(words: list[str], text: str, tmp_path: Path) -> None:
-    code, said, errors = _dscache("import", "--dir", tmp_path / "data", *words)
+    code, said, errors = run_dscache("import", "--dir", tmp_path / "data", *words)
     assert (code, said) == (2, "")
     assert text in errors
 
@@ -247,7 +234,9 @@ def _cut_short(replica: Replica) -> None:
 
 def test_a_server_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
     with FakeMaster(_cut_short) as master:
-        code, said, errors = _dscache("import", "--dir", tmp_path / "data", "--follow", master.url)
+        code, said, errors = run_dscache(
+            "import", "--dir", tmp_path / "data", "--follow", master.url
+        )
     assert (code, said) == (1, "")
     assert "is lost: the connection was closed, in the middle of its data set" in errors
     assert list(tmp_path.iterdir()) == []

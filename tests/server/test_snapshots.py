@@ -5,26 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from serving import DEADLINE_SECONDS, ServerProcess, StartServer, until
+from serving import ServerProcess, StartServer, run_dscache, until
 from valkey_server import valkey_binary
-
-
-def _dscache(*words: str | Path) -> tuple[int, str, str]:
-    """Exit code, output and error output of ``dscache words``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dscache", *map(str, words)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def _has_ended(pid: int) -> bool:
@@ -83,7 +69,7 @@ def test_the_file_of_save_is_accepted_and_has_everything(
     )
     assert checked.returncode == 0, checked.stdout
     assert "[info] 305 keys read" in checked.stdout
-    assert _dscache("import", "--dir", tmp_path / "imported", file)[0] == 0
+    assert run_dscache("import", "--dir", tmp_path / "imported", file)[0] == 0
     imported = start_server(dir=str(tmp_path / "imported"))
     assert imported.call("DEBUG", "DIGEST") == digest
 
@@ -149,7 +135,7 @@ def test_a_backup_is_a_data_directory_and_can_be_restored(
     tables = [table for table in target.rglob("*.sst") if os.stat(table).st_nlink > 1]
     assert tables, "its tables are hard links"
 
-    code, said, errors = _dscache("restore", "--dir", tmp_path / "restored", target)
+    code, said, errors = run_dscache("restore", "--dir", tmp_path / "restored", target)
     assert (code, errors) == (0, "")
     assert said == f"305 keys in {tmp_path / 'restored'}\n"
     restored = start_server(dir=str(tmp_path / "restored"))
@@ -166,7 +152,7 @@ def test_a_data_directory_without_a_server_can_be_backed_up(
     server.call("SET", "a", "1")
     server.kill()
     target = tmp_path / "backup"
-    code, said, errors = _dscache("backup", "--dir", server.data, target)
+    code, said, errors = run_dscache("backup", "--dir", server.data, target)
     assert (code, said, errors) == (0, f"1 keys in {target}\n", "")
     assert start_server(dir=str(target)).call("GET", "a") == b"1"
     server.start()
@@ -178,7 +164,7 @@ def test_what_is_no_data_directory_cannot_be_copied(command: str, tmp_path: Path
     where = ["--dir", str(tmp_path / "empty"), str(tmp_path / "x")]
     if command == "restore":
         where = ["--dir", str(tmp_path / "x"), str(tmp_path / "empty")]
-    code, said, errors = _dscache(command, *where)
+    code, said, errors = run_dscache(command, *where)
     assert (code, said) == (1, "")
     assert errors.startswith(f"dscache: {tmp_path / 'empty'} holds no data of dscache")
     assert not (tmp_path / "x").exists()
@@ -193,9 +179,9 @@ def test_nothing_is_overwritten_by_a_backup_or_a_restore(
     assert server.call("BACKUP", str(target)) == f"-IOERR {target} exists already".encode()
     assert server.call("BACKUP", "here") == str(server.data / "backups" / "here").encode()
     server.stop()
-    code, _, errors = _dscache("backup", "--dir", server.data, target)
+    code, _, errors = run_dscache("backup", "--dir", server.data, target)
     assert (code, errors) == (1, f"dscache: {target} exists already\n")
-    code, _, errors = _dscache("restore", "--dir", server.data, server.data / "backups" / "here")
+    code, _, errors = run_dscache("restore", "--dir", server.data, server.data / "backups" / "here")
     assert code == 1
     assert errors.startswith(f"dscache: {server.data} has data already")
     server.start()
@@ -205,7 +191,7 @@ def test_a_directory_that_a_server_uses_is_not_backed_up_behind_its_back(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server()
-    code, _, errors = _dscache("backup", "--dir", server.data, tmp_path / "x")
+    code, _, errors = run_dscache("backup", "--dir", server.data, tmp_path / "x")
     assert code == 1
     assert "is in use by another dscache server" in errors
     assert "BACKUP" in errors
