@@ -50,6 +50,7 @@ def _fill(server: ServerProcess) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_file_of_save_is_accepted_and_has_everything(
     start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_the_file_of_save_is_accepted_and_has_everything(
     assert imported.call("DEBUG", "DIGEST") == digest
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_take_its_place_is_an_error(start_server: StartServer) -> None:
     server = start_server()
     (server.data / "dump.rdb").mkdir()
@@ -87,6 +89,7 @@ def test_a_file_that_cannot_take_its_place_is_an_error(start_server: StartServer
     assert server.call("SAVE") == b"OK"
 
 
+@pytest.mark.slow
 def test_a_volatile_data_set_can_be_saved(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(volatile="yes")
     server.call("SET", "a", "1")
@@ -95,6 +98,7 @@ def test_a_volatile_data_set_can_be_saved(start_server: StartServer, tmp_path: P
     assert (server.data / "dump.rdb").exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_fails_the_save_and_the_server_goes_on(
     start_server: StartServer,
 ) -> None:
@@ -108,6 +112,7 @@ def test_a_process_that_is_killed_fails_the_save_and_the_server_goes_on(
     assert server.call("SAVE") == b"OK"
 
 
+@pytest.mark.slow
 def test_a_process_does_not_outlive_its_server(start_server: StartServer) -> None:
     server = start_server()
     _fill(server)

@@ -29,7 +29,7 @@ from dscache.server.opening import open_committed
 _MAXMEMORY: Final = "32mb"
 
 # It takes the processor only when the server does not want it.
-_NICENESS: Final = 10
+_NICENESS: Final = 5
 
 _PROGRESS_SECONDS: Final = 0.2
 
