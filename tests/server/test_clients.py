@@ -6,6 +6,8 @@ import resource
 import threading
 from pathlib import Path
 
+import pytest
+
 from dscache.server.openfiles import RESERVED
 from raw_client import RawClient, request
 from serving import DEADLINE_SECONDS, ServerProcess, StartServer, until
@@ -94,6 +96,30 @@ def test_a_lower_limit_holds_before_the_next_command(start_server: StartServer) 
         assert b"evicted_clients:2\r\n" in stats
     for client in held:
         client.close()
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [("SUBSCRIBE", "UNSUBSCRIBE"), ("PSUBSCRIBE", "PUNSUBSCRIBE"), ("WATCH", "UNWATCH")],
+)
+def test_what_a_client_is_subscribed_to_or_watches_is_accounted(
+    server: ServerProcess, begin: str, end: str
+) -> None:
+    with server.connect() as client:
+        assert client.call("PING") == b"PONG"
+        before = server.figure("mem_clients_normal")
+        names = [f"a name of some length {number}" for number in range(200)]
+        replies = 1 if begin == "WATCH" else len(names)
+        for words in ([begin, *names], [begin, *names]):
+            client.call(*words)
+            for _ in range(replies - 1):
+                client.read()
+        taken = server.figure("mem_clients_normal") - before
+        assert 200 * 250 < taken < 200 * 400
+        client.call(end)
+        for _ in range(replies - 1):
+            client.read()
+        assert server.figure("mem_clients_normal") <= before + 20
 
 
 def test_idle_connections_are_accounted(start_server: StartServer) -> None:

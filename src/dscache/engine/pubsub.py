@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _NO_NAMES: Final[dict[bytes, None]] = {}
 
+# A name in two tables, about.
+_NAME_BYTES: Final = 250
+
 
 class Subscriptions:
     """Who is subscribed to which names of one kind. Everything is in order of subscription."""
@@ -33,8 +36,11 @@ class Subscriptions:
 
     def add(self, session: Session, name: bytes) -> None:
         """Subscribe, unless it is already. O(1)."""
-        self.subscribers.setdefault(name, {})[session] = None
-        self._names.setdefault(session, {})[name] = None
+        names = self._names.setdefault(session, {})
+        if name not in names:
+            names[name] = None
+            self.subscribers.setdefault(name, {})[session] = None
+            session.names_bytes += _NAME_BYTES + len(name)
 
     def remove(self, session: Session, name: bytes) -> None:
         """Unsubscribe, if it is subscribed. O(1)."""
@@ -42,6 +48,7 @@ class Subscriptions:
         if names is None or name not in names:
             return
         del names[name]
+        session.names_bytes -= _NAME_BYTES + len(name)
         if not names:
             del self._names[session]
         subscribers = self.subscribers[name]

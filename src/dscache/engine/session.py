@@ -99,6 +99,8 @@ class Session:
         self.is_shown = False
         #: Subscribed to anything; the engine's PubSub knows to what.
         self.is_subscriber = False
+        #: What it is subscribed to and what it watches takes so many bytes.
+        self.names_bytes: i64 = 0
         #: The frame of the redo log that has the last change it has made.
         self.logged = 0
         #: CLIENT TRACKING; None if it is off. Changed by the engine's Tracking only.

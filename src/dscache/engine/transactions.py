@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dscache.engine.keyspace import Keyspace
     from dscache.engine.session import Session
 
+# A watched key, about: its object, and its places in two tables.
+_WATCHED_BYTES: Final = 250
+
 
 class Transaction:
     """The commands queued since MULTI."""
@@ -61,6 +64,7 @@ def watch(core: Core, session: Session, key: bytes) -> None:
     if session in watchers:
         return
     watchers.append(session)
+    session.names_bytes += _WATCHED_BYTES + len(key)
     session.watched.append(Watched(keyspace, key, expire_ms is not None, expire_ms or 0))
 
 
@@ -68,6 +72,7 @@ def unwatch(core: Core, session: Session) -> None:
     """Forget everything that ``session`` watches. O(watched keys)."""
     for watched in session.watched:
         _unregister(core, session, watched)
+        session.names_bytes -= _WATCHED_BYTES + len(watched.key)
     session.watched.clear()
     session.watched_key_changed = False
 

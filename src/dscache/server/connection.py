@@ -459,9 +459,11 @@ class Connection:
         return held, unsent + self._writer.size() + int(self._unsynced_bytes)
 
     def memory_bytes(self) -> int:
-        """All that this client takes: buffers, queued and waiting commands, the connection itself."""
+        """All that this client takes: buffers, queued and waiting commands, what it is subscribed to and
+        watches, the connection itself."""
         query_bytes, output_bytes = self.buffers()
         total = _OWN_BYTES + query_bytes + output_bytes + int(self._waiting_bytes)
+        total += int(self.session.names_bytes)
         transaction = self.session.transaction
         if transaction is not None:
             total += int(transaction.queued_bytes)
