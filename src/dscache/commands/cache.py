@@ -110,8 +110,7 @@ def cache_flush(session: Session, args: list[bytes]) -> object:
 
 def is_committed(session: Session) -> bool:
     """Whether the running command has waited for the commit that its CommitFault asked for."""
-    wait = session.engine.core.wait
-    return wait is not None and "committed" in wait.results
+    return session.engine.core.has_result("committed")
 
 
 @registry.command(

@@ -36,7 +36,7 @@ def save(session: Session, args: list[bytes]) -> object:
     The caller waits; the server goes on, as with BGSAVE. CLIENT LIST shows who waits (wait=snapshot).
     """
     snapshots = session.engine.snapshots
-    if not _has_result(session, "saved"):
+    if not session.engine.core.has_result("saved"):
         if snapshots.is_busy:
             raise CommandError(b"ERR Background save already in progress")
         raise JobFault("saved", snapshots.outcome, snapshots.begin_for)
@@ -116,8 +116,8 @@ def backup(session: Session, args: list[bytes]) -> object:
     directory = _backup_directory(session, args[1])
     if not is_committed(session):
         raise CommitFault()
-    if not _has_result(session, "copied"):
-        engine = session.engine
+    engine = session.engine
+    if not engine.core.has_result("copied"):
         copy = partial(engine.store.copy, directory)
         raise JobFault("copied", copy, engine.workers.submit_commit)
     return str(directory).encode("utf-8", "surrogateescape")
@@ -144,8 +144,3 @@ def _backup_directory(session: Session, word: bytes) -> Path:
     if directory is None:
         raise CommandError(b"ERR this data set has no directory of backups; give an absolute path")
     return directory / BACKUPS_NAME / name
-
-
-def _has_result(session: Session, name: str) -> bool:
-    wait = session.engine.core.wait
-    return wait is not None and name in wait.results

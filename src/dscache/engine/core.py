@@ -108,6 +108,11 @@ class Core:
         self.is_tracking: bool = False
         self.tracking: Tracking | None = None
 
+    def has_result(self, name: str) -> bool:
+        """Whether the running command has waited for a job of that name, or for a commit ("committed")."""
+        wait = self.wait
+        return wait is not None and name in wait.results
+
     def is_due(self, due_ms: i64) -> bool:
         """Whether what is due at ``due_ms`` is gone. What was due by 1970 cannot be kept: 0 is never."""
         return due_ms <= self.now_ms and (not self.keeps_due or due_ms <= 0)
