@@ -98,6 +98,14 @@ def test_a_volatile_data_set_can_be_saved(start_server: StartServer, tmp_path: P
     assert (server.data / "dump.rdb").exists()
 
 
+def test_a_backup_of_a_volatile_data_set_outlives_it(start_server: StartServer) -> None:
+    server = start_server(volatile="yes")
+    server.call("SET", "a", "1")
+    assert server.call("BACKUP", "monday") == str(server.data / "backups" / "monday").encode()
+    server.stop()
+    assert start_server(dir=str(server.data / "backups" / "monday")).call("GET", "a") == b"1"
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_fails_the_save_and_the_server_goes_on(
     start_server: StartServer,

@@ -65,7 +65,7 @@ class Snapshots:
     def __init__(self, engine: Engine) -> None:
         self._engine: Final = engine
         self._writer: RdbWriter | None = None
-        #: The data directory, if it is served.
+        #: Where its files are, if it is served: ``dir``, which for a volatile data set is not where that is.
         self.directory: Path | None = None
         self._copy = Path()
         self._target = Path()
@@ -96,9 +96,9 @@ class Snapshots:
         """Have ``writer`` write files to ``target``, by means of a copy in the data directory
         ``directory``."""
         self._writer = writer
-        self.directory = directory.absolute()
-        self._copy = self.directory / SNAPSHOT_NAME
+        self._copy = directory.absolute() / SNAPSHOT_NAME
         self._target = target.absolute()
+        self.directory = self._target.parent
         self._remove_copy()
 
     # Figures
