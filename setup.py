@@ -46,6 +46,8 @@ COMPILED_MODULES = (
 # - the rest of store: it waits for the disk, in I/O threads, and subclasses the engine's classes.
 # - the rest of server: asyncio callbacks, once a connection or once a second; coroutines gain nothing.
 # - http: the same, and aiohttp's own coroutines around it.
+# - files, moving/target: they wait for the disk.
+# - embedded: redis-py, which is not compiled, takes most of what a command takes there.
 # - moving/output: an interface, as store/base is.
 # - moving/source, scanning, following: they wait for a server, and redis-py is not compiled either.
 # - lua: a script runs in Lua, and what it calls all the time is written in Lua too.
