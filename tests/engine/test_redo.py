@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import shutil
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -63,11 +65,14 @@ class Logged:
         )
 
     def crash(self, **directives: str) -> Logged:
-        """What a start finds after the process was killed now."""
+        """What a start finds after the process was killed now. It has files of its own: this engine goes
+        on with the old ones."""
         self.settle()
         store = MemoryStore()
         store.columns = copy.deepcopy(self.store.columns)
-        return Logged(self.directory, store, self.clock, **directives)
+        directory = Path(tempfile.mkdtemp(prefix="again-", dir=self.directory.parent))
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        return Logged(directory, store, self.clock, **directives)
 
     def content(self) -> object:
         """The whole data set."""
@@ -260,7 +265,7 @@ def test_a_replay_larger_than_memory_cuts_epochs(tmp_path: Path) -> None:
 def test_without_appendonly_what_is_there_is_replayed_and_removed(logged: Logged) -> None:
     logged.run("SET", "a", "1")
     again = logged.crash(appendonly="no")
-    assert segment_numbers(logged.log) == []
+    assert segment_numbers(again.log) == []
     again.run("SET", "b", "2")
     assert not again.redo.is_on
     assert again.crash().run("GET", "a") == b"1"

@@ -431,8 +431,8 @@ class Directives:
         doc="What all clients together may take: requests that are not carried out yet, replies that"
         " are not read yet, what they are subscribed to and watch, and 4 KiB for each connection."
         " Beyond it those that take most are disconnected first, except those that have asked not to"
-        " be (CLIENT NO-EVICT). It counts against maxmemory. A percentage is at least 16mb, and then"
-        " one client alone may take more, for one large request or reply. 0: no limit. The default"
+        " be (CLIENT NO-EVICT). It counts against maxmemory. A percentage is at least 16mb, and leaves"
+        " out the client that takes most, so that one large request or reply passes. 0: no limit. The default"
         " differs from Redis's, which is 0: here maxmemory is a promise, and what clients take beyond"
         " half of it could not be taken from the cache any more.",
     )

@@ -23,8 +23,11 @@ class LogWriter:
     def __init__(self, directory: Path, last_sequences: dict[int, int], files: Files) -> None:
         self._directory: Final = directory
         self._files: Final = files
-        # Complete segments, oldest first, each with its last frame.
-        self._complete: Final = sorted(last_sequences.items())
+        # Complete segments, oldest first, each with its last frame and its size.
+        self._complete: Final = [
+            (number, last, segment_path(directory, number).stat().st_size)
+            for number, last in sorted(last_sequences.items())
+        ]
         self._number = max(last_sequences, default=0)
         #: No file is open before the first frame.
         self._file = -1
@@ -67,8 +70,7 @@ class LogWriter:
         self.sync()
         self._files.close(self._file)
         self._file = -1
-        self._size = 0
-        self._complete.append((self._number, self._last_sequence))
+        self._keep_segment()
 
     def drop_until(self, sequence: int) -> None:
         """Delete the segments that hold nothing beyond frame ``sequence``, except the one being written."""
@@ -78,8 +80,7 @@ class LogWriter:
 
     def size_bytes(self) -> int:
         """Bytes of all segments. From any thread; exact between two calls."""
-        complete = [segment_path(self._directory, number) for number, _ in list(self._complete)]
-        return self._size + sum(path.stat().st_size for path in complete if path.exists())
+        return self._size + sum(size for _, _, size in list(self._complete))
 
     def _write(self, sequence: int, body: bytes) -> None:
         if self._is_torn:
@@ -94,13 +95,17 @@ class LogWriter:
         self._size += len(data)
         self._last_sequence = sequence
 
+    def _keep_segment(self) -> None:
+        self._complete.append((self._number, self._last_sequence, self._size))
+        self._size = 0
+
     def _write_again(self) -> None:
         """Begin a new segment with what the suspect one may have lost."""
         if self._file >= 0:
             self._files.close(self._file)
             self._file = -1
             if self._size > 0:
-                self._complete.append((self._number, self._last_sequence))
+                self._keep_segment()
             else:
                 # A disk that stays full must not leave an empty file for each try.
                 self._files.remove(segment_path(self._directory, self._number))

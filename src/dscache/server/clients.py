@@ -122,8 +122,9 @@ class Clients:
     def evict(self) -> None:
         """Disconnect those who hold most, until all are within ``maxmemory-clients``. O(clients).
 
-        Who holds more than that alone, for one large request or reply, is spared as long as the others
-        are within it, unless the limit was given in bytes: then that was meant.
+        A limit given as a percentage leaves out the one who holds most: a single client may hold more for
+        one large request or reply, and while that grows it must not meet with a size at which it is too
+        much. A limit given in bytes is meant so.
         """
         limit = self._limit_bytes()
         counters = self._engine.counters
@@ -136,7 +137,7 @@ class Clients:
         total = sum(sizes.values())
         largest = max(sizes.values(), default=0)
         is_part = self._engine.config.maxmemory_clients < 0
-        if total <= limit or (is_part and largest > limit and total - largest <= limit):
+        if total <= limit or (is_part and total - largest <= limit):
             return
         evicted: list[int] = []
         for number in sorted(sizes, key=lambda one: -sizes[one]):
