@@ -24,6 +24,7 @@ from dscache.store.batch import Batch
 from dscache.store.database import Database, Stalled
 from dscache.store.journal import Operation
 from dscache.store.rocksdb import RocksStore
+from serving import until
 
 BUDGET_BYTES = 2 * 1024 * 1024
 EVERYTHING = (b"", b"\xff" * 30)
