@@ -651,7 +651,8 @@ def test_memory_stays_near_its_budget_however_much_is_written_and_read(directory
     store.set_memory_budget(BUDGET_BYTES)
     store.commit(numbered_batch(0, 5000))
     store.read_many(DATA, batches[-1])
-    assert store.memory_bytes() < BUDGET_BYTES * 1.5
+    # RocksDB writes large memtables out in a thread of its own.
+    until(lambda: store.memory_bytes() < BUDGET_BYTES * 1.5, "it has given memory back")
     store.close()
 
 
