@@ -23,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve build test check test-compiled test-interpreted differential crash faults bench bench-quick \
+.PHONY: help serve build test check test-compiled test-interpreted differential crash faults bench bench-quick instructions \
 	docs docs-reference dist clean FORCE
 
 help: ## List the targets
@@ -65,6 +65,9 @@ faults: build ## Look at length for what a disk in trouble could lose: errors, p
 
 bench: build ## The benchmarks, in full
 	$(BIN)/python -m bench $(ARGS)
+
+instructions: build ## Instructions per command, beside what is recorded (needs valgrind)
+	$(BIN)/python -m bench.instructions $(ARGS)
 
 bench-quick: build ## The benchmarks, in a minute or two, to compare before and after
 	$(BIN)/python -m bench --quick $(ARGS)

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -329,6 +330,34 @@ def test_whatever_was_done_comes_back(group: str, tmp_path_factory: pytest.TempP
             logged.driver.close()
 
     check()
+
+
+# Pace
+
+
+def test_with_the_log_commits_rest_nine_times_as_long_as_they_take(logged: Logged) -> None:
+    engine = logged.driver.engine
+    engine.pacer.flush_delay_seconds = 0
+    for took, least, most in [(0.0, 0.0, 0.0), (0.5, 4.0, 4.5), (100.0, 7.5, 8.0)]:
+        logged.driver.flush()
+        engine.flusher.last_commit_seconds = took
+        logged.run("SET", "a", str(took))
+        seconds = engine.pacer.next_flush_seconds()
+        assert seconds is not None
+        assert least <= seconds <= most
+        if took:
+            engine.pacer.flush_if_due()
+            assert engine.flusher.has_dirty
+
+
+def test_without_the_log_commits_never_rest(tmp_path: Path) -> None:
+    logged = Logged(tmp_path, appendonly="no")
+    engine = logged.driver.engine
+    engine.pacer.flush_delay_seconds = 0
+    engine.flusher.last_commit_seconds = 100.0
+    engine.flusher.committed_at = time.perf_counter()
+    logged.run("SET", "a", "1")
+    assert engine.pacer.next_flush_seconds() == 0.0
 
 
 # Trouble

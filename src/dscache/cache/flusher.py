@@ -128,6 +128,8 @@ class Flusher:
         self._changes: i64 = 0
         self._saved_changes: i64 = 0
         self.last_commit_seconds: float = 0.0
+        #: ``time.perf_counter`` of the last commit.
+        self.committed_at: float = 0.0
         self.last_commit_keys: int = 0
         self.last_commit_ms: int = 0
         self.last_error: str = ""
@@ -550,7 +552,8 @@ class Flusher:
         self.epochs += 1
         self._saved_changes = epoch.changes
         self.last_commit_ms = int(time.time() * 1000)
-        self.last_commit_seconds = time.perf_counter() - epoch.seconds
+        self.committed_at = time.perf_counter()
+        self.last_commit_seconds = self.committed_at - epoch.seconds
         self.last_commit_keys = len(epoch.entries)
         self.last_error = ""
         self.failing_since = 0.0

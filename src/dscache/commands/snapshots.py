@@ -91,7 +91,7 @@ def lastsave(session: Session, args: list[bytes]) -> object:
 def bgrewriteaof(session: Session, args: list[bytes]) -> object:
     """Makes the redo log short: what it has is committed to the store, in the background, and deleted.
 
-    The same happens by itself every cache-flush-delay.
+    The same happens by itself with every epoch.
     """
     # In the next turn: no epoch may be cut inside a transaction.
     session.engine.workers.post(session.engine.pacer.cut_if_idle)

@@ -71,7 +71,8 @@ class _AddOptions:
         self.counts_changed = False
         self.increments = False
         place = 2
-        while place < len(args) and self._take(args[place].upper()):
+        # What does not begin with a letter is a score, and spares the comparisons.
+        while place < len(args) and args[place][:1].isalpha() and self._take(args[place].upper()):
             place += 1
         #: Where pairs of scores and members begin.
         self.first_pair = place

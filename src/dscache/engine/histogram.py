@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 _SUBDIVISION_BITS: Final = 4
@@ -22,7 +23,7 @@ class Histogram:
     """Counts of durations in microseconds."""
 
     def __init__(self) -> None:
-        self._counts: list[int] = [0] * _BUCKETS
+        self._counts: vec[i64] = vec[i64]([0] * _BUCKETS)
         self.total: i64 = 0
         #: The sum of all durations.
         self.microseconds: i64 = 0

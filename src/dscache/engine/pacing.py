@@ -1,8 +1,12 @@
 """Pacing: when an epoch is cut, and when writers have to wait for one.
 
 An epoch is cut when its oldest change is as old as ``cache-flush-delay``, when it has grown to a share
-of the memory, when memory is full of what cannot be evicted, or when somebody waits for a commit. Two
-rules keep the bound: at most half of the entries' memory is dirty or saving, so that readers keep the
+of the memory, when memory is full of what cannot be evicted, or when somebody waits for a commit. With
+the redo log a crash loses nothing by it when the first of these comes later: then commits rest for some
+times as long as the last one took, so that keys which change again and again, and large values, are not
+written at the cost of those who use them.
+
+Two rules keep the bound: at most half of the entries' memory is dirty or saving, so that readers keep the
 rest; and while more comes in than the disk takes, those who write wait, not those who read.
 
 When commits fail, tries come at the flusher's growing intervals, and after a bound writes are refused
@@ -33,6 +37,13 @@ _REFUSE_AFTER_SECONDS: Final = 5.0
 # The disk has been busy with one commit, or one sync of the log, for this long: who would have to wait for it
 # is refused. A disk that is only slow gets done: an epoch is a quarter of the memory at most.
 _STUCK_AFTER_SECONDS: Final = 30.0
+
+
+# With the redo log: a commit is followed by a rest of so many times the time that it took, but no longer
+# than so. Measured with SET over 100,000 keys, 50 clients, pipeline 1, appendfsync everysec: 77,000 a second
+# instead of 54,000 without rests (medians of five).
+_REST: Final = 9
+_LONGEST_REST_SECONDS: Final = 8.0
 
 
 class Pacer:
@@ -104,20 +115,25 @@ class Pacer:
         self._want_turn()
 
     def flush_if_due(self) -> None:
-        """Cut an epoch if the oldest change is as old as ``cache-flush-delay`` allows."""
-        flusher = self._flusher
-        age = time.perf_counter() - flusher.dirty_since
-        if flusher.has_dirty and age >= self.flush_delay_seconds:
+        """Cut an epoch if it is time for it."""
+        if self._flusher.has_dirty and time.perf_counter() >= self._due():
             self.cut_if_idle()
+
+    def _due(self) -> float:
+        """When what is dirty is to be committed, if nothing else asks for it before."""
+        flusher = self._flusher
+        due = flusher.dirty_since + self.flush_delay_seconds
+        if self._redo.is_on:
+            rest = min(_REST * flusher.last_commit_seconds, _LONGEST_REST_SECONDS)
+            due = max(due, flusher.committed_at + rest)
+        return due
 
     def next_flush_seconds(self) -> float | None:
         """When ``flush_if_due`` will have something to do; None if nothing is dirty."""
         flusher = self._flusher
         if not flusher.has_dirty or flusher.is_saving:
             return None
-        now = time.perf_counter()
-        due = max(flusher.dirty_since + self.flush_delay_seconds, flusher.retry_at)
-        return max(due - now, 0.0)
+        return max(max(self._due(), flusher.retry_at) - time.perf_counter(), 0.0)
 
     def refuses_writes(self) -> bool:
         """Whether commits, or the redo log, have failed for so long that writes are refused."""

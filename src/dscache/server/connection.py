@@ -224,7 +224,7 @@ class Connection:
         self._processing = True
         try:
             while not self._closing and not self._close_wanted:
-                if ahead:
+                if self._ahead_bytes > 0:
                     args = ahead.popleft()
                     self._ahead_bytes -= _held_bytes(args)
                 elif self._protocol_error is not None:

@@ -48,7 +48,7 @@ def parse_part(text: bytes) -> int | None:
     """The unsigned 64-bit number that ``text`` is, or None."""
     if text.isdigit():
         number = int(text)
-    elif _NUMBER.fullmatch(text) is not None and b"-" not in text:
+    elif _NUMBER.fullmatch(text) is not None and ord("-") not in text:
         number = int(text.strip(b" \t\n\v\f\r"))
     else:
         return None

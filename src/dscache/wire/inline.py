@@ -9,6 +9,7 @@ a space.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _ESCAPES: Final = {
@@ -21,14 +22,14 @@ _ESCAPES: Final = {
 # What may stand between words, and which of it ends a word.
 _SPACES: Final = b" \n\r\t\v\f\0"
 _WORD_ENDS: Final = b" \n\r\t\0"
-# Without any of these a line is what bytes.split takes it for.
-_UNUSUAL: Final = (b'"', b"'", b"\0", b"\v", b"\f")
+# A line with any of these is not what bytes.split takes it for.
+_UNUSUAL: Final = re.compile(b"[\"'\0\v\f]")
 _HEX: Final = b"0123456789abcdefABCDEF"
 
 
 def split_inline(line: bytes) -> list[bytes] | None:
     """The words of ``line``, or None when its quotes do not balance. O(len(line))."""
-    if not any(char in line for char in _UNUSUAL):
+    if _UNUSUAL.search(line) is None:
         return line.split()
     words: list[bytes] = []
     position = 0
