@@ -1,4 +1,4 @@
-"""The command line: ``python -m bench [--quick] [--only a,b] [--json FILE] [--runs N]``."""
+"""The command line: ``python -m bench [--quick] [--all] [--only a,b] [--json FILE] [--runs N]``."""
 
 import argparse
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench import machine, peers
 from bench.load import ServerError
-from bench.report import Report, show
-from bench.scenarios import SCENARIOS
+from bench.report import Report, show, summary
+from bench.scenarios import SCENARIOS, WITH_GOALS
 from bench.settings import Settings
 
 
@@ -18,12 +18,12 @@ def main() -> int:
     arguments = _parser().parse_args()
     settings = Settings(
         quick=arguments.quick,
-        runs=arguments.runs or (3 if arguments.quick else 7),
+        runs=arguments.runs or (1 if arguments.quick else 7),
         subject=arguments.subject,
         durability=arguments.durability,
         directory=arguments.dir,
     )
-    names = arguments.only or list(SCENARIOS)
+    names = arguments.only or list(SCENARIOS if arguments.all else WITH_GOALS)
     facts = machine.facts(settings.directory)
     for name, fact in facts.items():
         print(f"{name}: {fact}")
@@ -31,6 +31,7 @@ def main() -> int:
         f"subject: {settings.subject}, durability: {settings.durability}, quick: {settings.quick}"
     )
     reports = [_run(name, settings) for name in names]
+    show(summary(reports))
     if arguments.json is not None:
         document = {
             "machine": facts,
@@ -60,11 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--only", type=_names, help=f"some of: {','.join(SCENARIOS)}")
+    parser.add_argument("--all", action="store_true", help="those without goals, too")
     parser.add_argument("--json", type=Path, help="write everything found to this file")
     parser.add_argument("--runs", type=int, help="repetitions of alternating measurements")
     parser.add_argument("--subject", type=peers.Kind, choices=list(peers.Kind), default="dscache")
     parser.add_argument(
-        "--durability", type=peers.Durability, choices=list(peers.Durability), default="none"
+        "--durability",
+        type=peers.Durability,
+        choices=list(peers.Durability),
+        default="everysec",
+        help="of all servers, but in durability itself; everysec is dscache's default",
     )
     parser.add_argument(
         "--dir", type=Path, default=Path(tempfile.gettempdir()), help="where data directories go"

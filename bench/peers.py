@@ -44,6 +44,8 @@ from bench.client import Client
 _START_S: Final = 300.0
 _STOP_S: Final = 120.0
 _POLL_S: Final = 0.002
+# What a shell does to become the server, in the control group that it is given as its name.
+_JOIN_AND_RUN: Final = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 _SETTLE_S: Final = 60.0
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -190,15 +192,19 @@ def running(
     maxmemory_bytes: int,
     durability: Durability = Durability.NONE,
     directives: Sequence[str] = (),
+    control_group: Path | None = None,
 ) -> Iterator[Server]:
     """A server of that kind in that directory, stopped at the end; the directory stays.
 
-    ``directives`` are more words of its command line. Raises `StartError`.
+    ``directives`` are more words of its command line. With ``control_group`` it runs in that one from
+    its first instruction on. Raises `StartError`.
     """
     port = _free_port()
     directory.mkdir(parents=True, exist_ok=True)
     log_path = directory / "bench-server.log"
     command = [*_command(kind, port, directory, maxmemory_bytes, durability), *directives]
+    if control_group is not None:
+        command = ["sh", "-c", _JOIN_AND_RUN, str(control_group), *command]
     with log_path.open("ab") as log:
         began = time.perf_counter()
         process = _spawn(command, log)

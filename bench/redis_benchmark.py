@@ -3,6 +3,7 @@
 import csv
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,20 +51,8 @@ def measure(server: Server, test: str, pipeline: int, requests: int, keys: int) 
     With 1 it is what redis-benchmark does unless told otherwise: one key for everybody.
     """
     before = server.cpu()
-    done = subprocess.run(
-        [
-            *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-t", test, "--csv"),
-            *("-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests)),
-            *("-r", str(keys), "-d", str(VALUE_BYTES), "--precision", "3"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=_TIMEOUT_S,
-    )
+    found = _run(server, pipeline, requests, keys, "-t", test, "-d", str(VALUE_BYTES))
     cpu = server.cpu().since(before)
-    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
-    found = next(csv.DictReader(rows))
     return Measurement(
         per_second=float(found["rps"]),
         p50_ms=float(found["p50_latency_ms"]),
@@ -71,3 +60,27 @@ def measure(server: Server, test: str, pipeline: int, requests: int, keys: int) 
         server_cpu=cpu,
         requests=requests,
     )
+
+
+def measure_command(
+    server: Server, words: Sequence[str], pipeline: int, requests: int, numbers: int
+) -> float:
+    """Requests a second of one command, with ``__rand_int__`` in it one of so many numbers."""
+    return float(_run(server, pipeline, requests, numbers, *words)["rps"])
+
+
+def _run(server: Server, pipeline: int, requests: int, numbers: int, *words: str) -> dict[str, str]:
+    """The first row of what redis-benchmark finds."""
+    done = subprocess.run(
+        [
+            *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--csv"),
+            *("-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests)),
+            *("-r", str(numbers), "--precision", "3", *words),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_S,
+    )
+    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
+    return next(csv.DictReader(rows))

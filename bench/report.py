@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from bench.ratios import Spread
+
 Figure: TypeAlias = int | float | str | Sequence[float]
 
 
@@ -27,10 +29,26 @@ class Table:
         self.rows.append(cells)
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What was to be reached, and what was."""
+
+    work: str
+    goal: str
+    figure: str
+    holds: bool | None
+    """None where it could not be measured; ``figure`` says why."""
+
+    @property
+    def verdict(self) -> str:
+        return {True: "reached", False: "MISSED", None: "-"}[self.holds]
+
+
 @dataclass(slots=True)
 class Report:
     scenario: str
     tables: list[Table] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
     figures: dict[str, Figure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -41,8 +59,25 @@ class Report:
         self.tables.append(table)
         return table
 
+    def goal(self, work: str, goal: str, figure: str, holds: bool | None) -> None:
+        """A line of the table of goals, which is printed at the end of everything."""
+        self.goals.append(Goal(work, goal, figure, holds))
+
+    def goal_of_ratio(self, work: str, least: float, ratio: Spread, other: str) -> None:
+        """A goal that is a share of ``other``'s figure."""
+        self.goal(work, f">= {least} x {other}", ratio.text(2), ratio.median >= least)
+
     def as_json(self) -> dict[str, object]:
         return dataclasses.asdict(self)
+
+
+def summary(reports: Sequence[Report]) -> Report:
+    """All goals in one table."""
+    report = Report("goals")
+    table = report.table("Goals", "work", "goal", "figure", "verdict")
+    for goal in (goal for one in reports for goal in one.goals):
+        table.add(goal.work, goal.goal, goal.figure, goal.verdict)
+    return report
 
 
 def show(report: Report) -> None:

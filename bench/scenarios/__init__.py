@@ -12,22 +12,39 @@ from bench.scenarios import (
     in_cache,
     larger_than_memory,
     memory,
+    memory_per_key,
+    million,
+    opening,
+    overwrites,
     policies,
     snapshots,
     startup,
+    swapping,
     through_20mb,
+    zipf_misses,
 )
 from bench.settings import Settings
 
-SCENARIOS: Final[dict[str, Callable[[Settings], Report]]] = {
+#: Those that have goals: what is run unless something else is asked for.
+WITH_GOALS: Final[dict[str, Callable[[Settings], Report]]] = {
     "in_cache": in_cache.run,
     "commands": commands.run,
+    "million": million.run,
+    "durability": durability.run,
+    "through_20mb": through_20mb.run,
+    "zipf_misses": zipf_misses.run,
+    "swapping": swapping.run,
+    "overwrites": overwrites.run,
+    "memory_per_key": memory_per_key.run,
+    "opening": opening.run,
+}
+
+SCENARIOS: Final[dict[str, Callable[[Settings], Report]]] = {
+    **WITH_GOALS,
     "containers": containers.run,
     "larger_than_memory": larger_than_memory.run,
-    "through_20mb": through_20mb.run,
     "hits_under_misses": hits_under_misses.run,
     "startup": startup.run,
-    "durability": durability.run,
     "snapshots": snapshots.run,
     "memory": memory.run,
     "policies": policies.run,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from dscache.cache.entry import (
     MAX_PINS,
@@ -44,8 +44,9 @@ _MIN_BATCH: Final = 4
 _MAX_BATCH: Final = 32
 
 
+@mypyc_attr(acyclic=True)
 class Load:
-    """One key on its way into memory."""
+    """One key on its way into memory. What refers to it lets it go when it has come."""
 
     def __init__(self, space: Space, key: bytes, whole: bool) -> None:
         self.space: Final = space

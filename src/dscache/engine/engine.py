@@ -70,7 +70,14 @@ from dscache.engine.snapshots import Snapshots
 from dscache.engine.tracking import Tracking
 from dscache.engine.transactions import Transaction, end_transaction, spaces_changed
 from dscache.engine.trouble import TroubleLog, cause_of
-from dscache.engine.waiting import BlockFault, Fault, KeysFault, PauseFault, RoomFault
+from dscache.engine.waiting import (
+    BlockFault,
+    Fault,
+    KeyFault,
+    KeysFault,
+    PauseFault,
+    RoomFault,
+)
 from dscache.engine.waitingroom import WaitingRoom
 from dscache.errors import CommandError, DscacheError, StoreError
 from dscache.store.base import Store
@@ -80,6 +87,11 @@ if TYPE_CHECKING:
     from dscache.config import Config
 
 log: Final = logging.getLogger("dscache")
+
+# After a miss, so many commands are looked at before they run: if one of their keys is not in memory, they
+# are suspended at once. An exception that unwinds compiled code makes an entry of a traceback at each level:
+# 14,000 of a miss's 49,000 instructions. To look takes 700, so it pays where every sixteenth misses.
+_FORESIGHT: Final = 8
 
 # Time that encoding an epoch (or reaping a flushed database) may take per turn: short enough that
 # no client notices, long enough that a turn's fixed cost does not matter.
@@ -202,6 +214,8 @@ class Engine:
         self._attention = False
         # Figures for INFO.
         self.total_commands: i64 = 0
+        # For so many commands it is looked first whether their keys are in memory.
+        self._foresight: i64 = 0
         self.unexpected_errors: i64 = 0
         self.total_errors: i64 = 0
         self.errors: Final[dict[bytes, int]] = {}
@@ -327,6 +341,13 @@ class Engine:
                 self.pacer.writers_wait and (command.is_write or session.transaction is not None)
             ):
                 self._hold_back(session, command, args)
+            if self._foresight > 0 and session.wait is None:
+                self._foresight -= 1
+                missing = self.room.missing_keys(session.keyspace, command, args)
+                if missing:
+                    self._foresight = _FORESIGHT
+                    self._leave(session)
+                    return self.room.suspend_for_keys(session, command, args, missing)
             reply = command.handler(session, args)
         except Fault as fault:
             # It will make the same lookups again.
@@ -335,12 +356,12 @@ class Engine:
             stats.keyspace_misses = keyspace_misses
             if core.lookup_events:
                 core.tell_lookup_events(runs_again=True)
-            self.tracking.running = None
-            if self.monitors.any and isinstance(fault, BlockFault):
+            if isinstance(fault, KeyFault):
+                self._foresight = _FORESIGHT
+            elif self.monitors.any and isinstance(fault, BlockFault):
                 # Before the change that it waits for.
                 self.show(session, command, args, started)
-            session.reply_sent()
-            self._want_turn()
+            self._leave(session)
             return self.room.suspend(session, command, args, fault, self.pacer)
         except Exception as error:
             reply = self.failure(command, error)
@@ -365,6 +386,12 @@ class Engine:
         if self.blocking.ready:
             self.blocking.serve()
         return reply
+
+    def _leave(self, session: Session) -> None:
+        """The running command is going to be suspended."""
+        self.tracking.running = None
+        session.reply_sent()
+        self._want_turn()
 
     def account(
         self, session: Session, command: Command, args: list[bytes], started: float

@@ -208,6 +208,19 @@ class WaitingRoom:
             self._for_pause.append(wait)
         return SUSPENDED
 
+    def suspend_for_keys(
+        self, session: Session, command: Command, args: list[bytes], missing: list[Wanted]
+    ) -> object:
+        """As ``suspend`` at the first fault, for a command that has not run: its ``missing_keys``."""
+        wait = Suspension(session, command, args)
+        session.wait = wait
+        wait.restarts += 1
+        wait.reason = FOR_KEYS
+        wait.is_preloaded = True
+        for wanted in missing:
+            self._want(wait, wanted)
+        return SUSPENDED
+
     def _arrange_change(self, wait: Suspension, fault: BlockFault) -> None:
         """Until a key changes may be long: what was loaded for the command is not kept for it."""
         wait.reason = FOR_CHANGE
