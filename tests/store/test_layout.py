@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,15 @@ due_times = st.integers(0, 2**62)
 )
 def test_a_key_has_the_slot_of_redis_cluster(key: bytes, slot: int) -> None:
     assert layout.hash_slot(key) == slot
+
+
+@pytest.mark.parametrize("length", [0, 1, 47, 48, 49, 1000])
+def test_a_slot_is_the_crc16_of_a_key_of_any_length(length: int) -> None:
+    key = bytes(range(97, 122)) * 40
+    assert layout.hash_slot(key[:length]) == crc_hqx(key[:length], 0) % 16384
+    assert layout.hash_slot(b"x{" + key[:length] + b"}y") == (
+        crc_hqx(key[:length] or b"x{}y", 0) % 16384
+    )
 
 
 @given(keys)

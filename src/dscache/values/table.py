@@ -23,8 +23,9 @@ from itertools import filterfalse, islice
 from typing import Final
 
 import msgpack
+from librt.strings import read_i64_be
 from mypy_extensions import i64, mypyc_attr
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest
 
 from dscache.values.base import BYTES_OVERHEAD, Value
 
@@ -52,9 +53,9 @@ _PAGE_BYTES: Final = 48 + 64 + 16
 _LONG_PAYLOAD_BYTES: Final = 64 * 1024
 
 
-def hash_of(member: bytes) -> int:
+def hash_of(member: bytes) -> i64:
     """Where ``member`` stands in the order of scans, 0 <= hash < CURSOR_END."""
-    return xxh3_64_intdigest(member) >> (64 - _HASH_BITS)
+    return (read_i64_be(xxh3_64_digest(member), 0) >> (64 - _HASH_BITS)) & (CURSOR_END - 1)
 
 
 def bytes_size(content: bytes) -> i64:
