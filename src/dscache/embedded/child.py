@@ -214,8 +214,10 @@ class Server:
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
     def client(self, **options: object) -> redis.Redis:
-        """A ``redis.Redis`` for it; ``options`` are those of ``redis.Redis``. It logs in with ``requirepass`` if
-        that was given, unless ``options`` say as whom."""
+        """A ``redis.Redis`` for it; ``options`` are those of ``redis.Redis``.
+
+        If ``requirepass`` was given it logs in with that, unless ``options`` say as whom.
+        """
         import redis  # noqa: PLC0415 (a server alone does not need it)
 
         if self._password and not options.keys() & {"username", "password", "credential_provider"}:
