@@ -55,6 +55,34 @@ def test_directives(dscache_client):
     assert "1 passed" in out
 
 
+def test_a_project_tests_with_a_password(tmp_path: Path) -> None:
+    out = run_project(
+        tmp_path,
+        conftest="""
+import pytest
+
+@pytest.fixture(scope="session")
+def dscache_directives():
+    return {"maxmemory": "16mb", "requirepass": "secret"}
+""",
+        test_project="""
+import pytest
+import redis
+
+def test_the_client_has_logged_in(dscache_client):
+    assert dscache_client.incr("visits") == 1
+
+def test_an_application_logs_in_by_the_url(dscache_server, dscache_client):
+    assert redis.Redis.from_url(dscache_server.url).dbsize() == 0
+
+def test_others_do_not(dscache_server):
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=dscache_server.port).ping()
+""",
+    )
+    assert "3 passed" in out
+
+
 def test_nothing_is_imported_for_those_who_do_not_use_it(tmp_path: Path) -> None:
     out = run_project(
         tmp_path,

@@ -28,6 +28,16 @@ def test_a_server_runs_in_a_with_block_on_a_free_port() -> None:
         redis.Redis(port=port).ping()
 
 
+def test_its_clients_log_in_with_the_password_that_it_was_given() -> None:
+    with dscache.Server(maxmemory="16mb", requirepass="a:b@c/d %") as server:
+        assert server.client().ping()
+        assert redis.Redis.from_url(server.url).ping()
+        with pytest.raises(redis.AuthenticationError):
+            server.client(password="wrong").ping()
+        with pytest.raises(redis.AuthenticationError):
+            server.client(password=None).ping()
+
+
 def test_its_data_stays_in_the_directory_that_was_named(tmp_path: Path) -> None:
     server = dscache.Server(tmp_path / "data", maxmemory="16mb", port=free_port())
     server.start()

@@ -20,17 +20,21 @@ def completion(shell: str) -> None:
     \b
     For this session:
       eval "$(dscache completion bash)"             bash 4.4 or later
-      eval "$(dscache completion zsh)"              zsh
+      eval "$(dscache completion zsh)"              zsh, behind compinit
       dscache completion fish | source              fish
 
     \b
-    For all that come, once:
+    For all that come, once, in a directory that may have to be made:
       dscache completion bash > ~/.local/share/bash-completion/completions/dscache
-      dscache completion zsh > "${fpath[1]}/_dscache"
+      dscache completion zsh > ~/.zfunc/_dscache
       dscache completion fish > ~/.config/fish/completions/dscache.fish
 
-    Subcommands, options, files and, behind "dscache cli", the commands of the server
-    are completed.
+    For bash that takes the package bash-completion; without it, put the line for
+    a session into ~/.bashrc. For zsh, ~/.zshrc must have "fpath=(~/.zfunc $fpath)"
+    before it calls compinit.
+
+    Subcommands, options, directives, files and, behind "dscache cli", the
+    commands of the server are completed.
 
     Exit codes: 0 when it is printed, 2 for a wrong command line.
     """

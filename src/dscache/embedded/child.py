@@ -16,6 +16,7 @@ import tempfile
 import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from dscache.embedded.options import DirectiveValue, as_overrides
 from dscache.errors import ConfigError, ServerError
@@ -76,6 +77,8 @@ class Server:
         self._directory: Final = dir
         self._wanted_port: Final = port
         self._overrides: Final = as_overrides(directives)
+        # What a client has to say. That it was changed since (CONFIG SET, ACL) is not known here.
+        self._password: Final = "".join(dict(self._overrides).get("requirepass", []))
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -192,8 +195,10 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where clients find it: ``redis://127.0.0.1:<port>/0``."""
-        return f"redis://{_HOST}:{self._port}/0"
+        """Where clients find it: ``redis://127.0.0.1:<port>/0``, with the password if ``requirepass`` was
+        given."""
+        login = f":{quote(self._password, safe='')}@" if self._password else ""
+        return f"redis://{login}{_HOST}:{self._port}/0"
 
     @property
     def pid(self) -> int | None:
@@ -209,9 +214,14 @@ class Server:
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
     def client(self, **options: object) -> redis.Redis:
-        """A ``redis.Redis`` for it; ``options`` are those of ``redis.Redis``."""
+        """A ``redis.Redis`` for it; ``options`` are those of ``redis.Redis``.
+
+        If ``requirepass`` was given it logs in with that, unless ``options`` say as whom.
+        """
         import redis  # noqa: PLC0415 (a server alone does not need it)
 
+        if self._password and not options.keys() & {"username", "password", "credential_provider"}:
+            options["password"] = self._password
         return redis.Redis(host=_HOST, port=self._port, **options)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,57 @@
+"""The tutorial and the how-to guides do what they say: their blocks are run, in order, and compared with what
+they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedded_project import run_project
+from pages import ROOT, agrees, commands_and_output, run_on_a_terminal, with_free_ports
+
+GUIDES = sorted((ROOT / "docs" / "howto").glob("*.md"))
+PAGES = [
+    page
+    for page in [ROOT / "docs" / "tutorial.md", *GUIDES]
+    if commands_and_output(page.read_text("utf-8"))
+]
+
+# A block of Python whose first line is the name of its file.
+_FILE = re.compile(r"^```python\n# (\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROJECTS = [page for page in GUIDES if _FILE.search(page.read_text("utf-8"))]
+
+_END = "-- end of a block --"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
+    text = with_free_ports(page.read_text("utf-8"))
+    if "openssl " in text and shutil.which("openssl") is None:
+        pytest.skip("the page makes certificates with openssl, which is not here")
+    found = commands_and_output(text)
+    (tmp_path / "bin").mkdir()
+    for name, words in (("dscache", "-m dscache "), ("python3", "")):
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        program.chmod(0o755)
+    script = "".join(f"{commands}\necho '{_END}'\n" for commands, _ in found)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    output, errors, code = run_on_a_terminal(script, tmp_path, environment)
+    came = output.split(f"{_END}\n")
+    for (commands, shown), part in zip(found, came, strict=False):
+        assert agrees(shown, part), f"{commands}\n{part}\n{errors}"
+    assert code == 0, output + errors
+    assert len(came) == len(found) + 1
+
+
+@pytest.mark.parametrize("page", PROJECTS, ids=lambda page: page.stem)
+def test_the_project_that_a_guide_shows_passes_its_tests(page: Path, tmp_path: Path) -> None:
+    files = dict(_FILE.findall(page.read_text("utf-8")))
+    assert " passed" in run_project(tmp_path, **files)
