@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dscache.cache.wait import Wait
 
 # Keys per batch: a batch is read by one thread, one key after the other, and costs one hand-over
-# (about 30 us of two threads' time) each way. Chosen by measurement: docs/performance.md.
+# (about 30 us of two threads' time) each way.
 _MIN_BATCH: Final = 4
 _MAX_BATCH: Final = 32
 
