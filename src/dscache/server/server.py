@@ -33,6 +33,7 @@ from dscache.extension import Extension
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.driving import Heartbeat, open_for_clients
+from dscache.server.lifeline import watch_lifeline
 from dscache.server.listeners import Listeners
 from dscache.server.logs import set_format, set_up_log
 from dscache.server.meanwhile import Meanwhile
@@ -176,6 +177,7 @@ class Server:
         gc.collect()
         gc.freeze()
         self._install_signals()
+        watch_lifeline(os.environ, self._loop, partial(self.stop, True))
         keys = sum(int(keyspace.space.keys) for keyspace in engine.keyspaces)
         log.log(
             NOTICE,
