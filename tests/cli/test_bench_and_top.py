@@ -48,10 +48,10 @@ def test_batches_may_be_larger_than_what_the_server_takes_before_its_replies_are
 ) -> None:
     # It sent the whole batch first: it and the server waited for each other for ever.
     server.call("SET", "dscache-bench:0", "x" * 100_000)
-    words = ["-c", "2", "-P", "500", "-n", "1000", "-r", "1", "-d", "100000", "--reads", "0.9"]
+    words = ["-c", "1", "-P", "2000", "-n", "2000", "-r", "1", "-d", "100000", "--reads", "0.9"]
     code, said, errors = dscache("bench", "-p", port_of(server), *words)
     assert (code, errors) == (0, "")
-    assert said.startswith("1,000 requests in ")
+    assert said.startswith("2,000 requests in ")
 
 
 def test_errors_are_counted_and_the_first_is_shown(server: ServerProcess, dscache: Dscache) -> None:

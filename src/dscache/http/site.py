@@ -205,7 +205,8 @@ class Site:
                 async with asyncio.timeout(_SENDING_SECONDS):
                     await response.prepare(request)
                     await response.write_eof()
-            except TimeoutError:
+            except (TimeoutError, ConnectionError):
+                # The other end is gone, or as good as gone. aiohttp finds that out for itself.
                 if request.transport is not None:
                     request.transport.abort()
             return response
