@@ -66,7 +66,7 @@ def test_what_is_no_redis_server_is_named_as_such(dscache: Dscache) -> None:
         code, _, errors = dscache("cli", "-p", str(listener.getsockname()[1]), "ping")
         answering.result()
     assert code == 1
-    assert "does not speak the Redis protocol: it said b'HTTP/1.1 400" in errors
+    assert 'does not speak the Redis protocol: it said "HTTP/1.1 400' in errors
 
 
 def _answer_once(listener: socket.socket, data: bytes) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dscache.cli.quantities import bar, bytes_text, count_text, seconds_text, sparkline
+from dscache.cli.quantities import (
+    bar,
+    bytes_text,
+    count_text,
+    milliseconds_text,
+    seconds_text,
+    sparkline,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,16 @@ def test_counts(number: float | None, text: str) -> None:
 )  # fmt: skip
 def test_sizes(number: float | None, text: str) -> None:
     assert bytes_text(number) == text
+
+
+def test_milliseconds_have_three_digits_at_least() -> None:
+    assert [milliseconds_text(ms) for ms in (0.031, 2.1, 34.2, 543.2, 4321)] == [
+        "0.03",
+        "2.10",
+        "34.2",
+        "543",
+        "4,321",
+    ]
 
 
 def test_times_bars_and_sparklines() -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dscache.cli.readings import CommandUse, Readings, Sample, parse_clients, parse_info
+from dscache.cli.readings import (
+    CommandUse,
+    DiskLatency,
+    Readings,
+    Sample,
+    parse_clients,
+    parse_info,
+)
 
 INFO = """# Server
 dscache_version:1.2.3
@@ -65,6 +72,34 @@ def test_the_hit_ratio_of_a_server_without_a_cache_is_that_of_its_lookups() -> N
 def test_commands_are_those_that_were_called_since_the_last_look() -> None:
     before, after = sample(1, gets=10, get_us=100), sample(3, gets=30, get_us=1100)
     assert Readings(before, after).commands() == [CommandUse("get", 10.0, 0.0005, 50.0)]
+
+
+def disk_sample(when: float, **buckets: str) -> Sample:
+    return Sample(
+        when,
+        0.1,
+        {f"disk_latency_buckets_usec_{event}": text for event, text in buckets.items()},
+    )
+
+
+def test_the_disk_took_what_it_took_since_the_last_look_or_ever_if_it_did_nothing() -> None:
+    before = disk_sample(1, load="100=50", epoch="9000=3")
+    after = disk_sample(2, load="100=50,200=99,70000=1", epoch="9000=3", sync="500=1,600=1")
+    assert Readings(before, after).disk_latencies() == [
+        DiskLatency("load", 0.2, 0.2, is_recent=True),
+        DiskLatency("epoch", 9.0, 9.0, is_recent=False),
+        DiskLatency("sync", 0.5, 0.6, is_recent=True),
+    ]
+    assert Readings(None, after).disk_latencies()[0] == DiskLatency(
+        "load", 0.2, 0.2, is_recent=False
+    )
+    assert Readings(None, sample(1)).disk_latencies() == []
+
+
+@pytest.mark.parametrize("before", ["100=5,9000=2", "300=1"])
+def test_what_the_disk_took_before_a_reset_is_not_held_against_it(before: str) -> None:
+    readings = Readings(disk_sample(1, load=before), disk_sample(2, load="100=1"))
+    assert readings.disk_latencies() == [DiskLatency("load", 0.1, 0.1, is_recent=True)]
 
 
 def test_memory_is_a_share_of_its_bound_if_there_is_one() -> None:

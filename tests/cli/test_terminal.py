@@ -1,4 +1,4 @@
-"""``dscache cli`` and ``dscache top`` as people see them, in a terminal."""
+"""``dscache cli``, ``dscache top`` and progress bars as people see them, in a terminal."""
 
 from __future__ import annotations
 
@@ -184,3 +184,17 @@ def test_top_goes_on_when_the_server_comes_back(start_server: StartServer, tmp_p
         terminal.shows("q quit")
         terminal.press("q")
         assert terminal.ends() == 0
+
+
+def test_what_is_copied_has_a_bar_with_rate_and_time_left(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    server.call("SET", "a", "1")
+    server.stop()
+    data, backup = str(server.data), str(tmp_path / "b")
+    for words in (["backup", "--dir", data, backup], ["restore", "--dir", data + "2", backup]):
+        with Terminal(tmp_path, words, columns=160) as terminal:
+            seen = terminal.shows("100%", "B/s", "0:00:00", "1 keys in ")
+            assert any(line.startswith(f"{backup} ") for line in seen.splitlines())
+            assert terminal.ends() == 0

@@ -28,15 +28,15 @@ def shown(
     rows: int = 24,
     clients: str = CLIENTS,
     view: View | None = None,
+    before: Sample | None = None,
 ) -> list[str]:
     """The lines of the screen."""
-    before = Sample(1.0, 0.1, {})
     after = Sample(2.0, 0.1, parse_info(info), parse_clients(clients))
     used = view or View("host:1", help="q quit")
-    used.remember(Readings(before, after))
+    used.remember(Readings(Sample(1.0, 0.1, {}), after))
     console = Console(width=columns, height=rows or 100)
     with console.capture() as capture:
-        console.print(screen(used, Readings(None, after), KEYS, KEYS, columns, rows))
+        console.print(screen(used, Readings(before, after), KEYS, KEYS, columns, rows))
     return capture.get().rstrip("\n").split("\n")
 
 
@@ -94,6 +94,16 @@ def test_a_disk_that_takes_nothing_is_told_with_the_reason() -> None:
         "store_failing_seconds:0", "store_failing_seconds:90\nstore_last_error:No space"
     )
     assert "no commit for 90 s: No space" in "\n".join(shown(failing))
+
+
+def test_what_the_disk_takes_is_told_of_the_last_interval_or_of_ever() -> None:
+    buckets = (
+        "disk_latency_buckets_usec_load:150=3,2047=1\ndisk_latency_buckets_usec_epoch:34000=1\n"
+    )
+    before = Sample(1.0, 0.1, parse_info("disk_latency_buckets_usec_epoch:34000=1\n"))
+    assert "p50/p99 load 0.15/2.05 ms, epoch 34.0/34.0 ms ever, sync -" in [
+        line.rstrip() for line in shown(INFO + buckets, before=before)
+    ]
 
 
 def test_trouble_takes_the_place_of_the_help() -> None:

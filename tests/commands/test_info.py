@@ -281,6 +281,29 @@ def test_latency_percentiles_are_those_that_are_asked_for(driver: Driver) -> Non
     assert fields(driver, "latencystats")["latency_percentiles_usec_set"] == "p90=0.000"
 
 
+def test_what_the_disk_takes_is_told_as_percentiles_and_as_buckets_until_it_is_reset(
+    driver: Driver,
+) -> None:
+    def told() -> dict[str, str]:
+        shown = fields(driver, "latencystats")
+        return {name: text for name, text in shown.items() if name.startswith("disk_latency_")}
+
+    assert told() == {}
+    for seconds in (0.000_010, 0.000_020, 0.004):
+        driver.engine.latency.note_load(1.0, seconds)
+    driver.engine.latency.note_sync(0.000_005)
+    assert told() == {
+        "disk_latency_percentiles_usec_load": "p50=20.000,p99=4095.000,p99.9=4095.000",
+        "disk_latency_percentiles_usec_sync": "p50=5.000,p99=5.000,p99.9=5.000",
+        "disk_latency_buckets_usec_load": "10=1,20=1,4095=1",
+        "disk_latency_buckets_usec_sync": "5=1",
+    }
+    driver.run("CONFIG", "SET", "latency-tracking", "no")
+    assert "disk_latency_buckets_usec_sync" in told()
+    driver.run("CONFIG", "RESETSTAT")
+    assert told() == {}
+
+
 def test_full_memory_never_costs_a_key_in_the_terms_of_redis(driver: Driver) -> None:
     driver.run("SET", "a", "1")
     driver.evict_all()

@@ -103,3 +103,31 @@ def test_it_is_stopped_when_the_program_ends() -> None:
         ).stdout
     )
     until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")
+
+
+def test_it_saves_and_ends_when_the_program_is_killed(tmp_path: Path) -> None:
+    # Started by a thread that is gone by then: what the kernel does at the end of a thread is not enough.
+    code = """
+import sys, threading
+import dscache
+server = dscache.Server(sys.argv[1], maxmemory="16mb", appendonly=False)
+thread = threading.Thread(target=server.start)
+thread.start()
+thread.join()
+server.client().set("key", 1)
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with program:
+        assert program.stdout is not None
+        pid = int(program.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        program.kill()
+    until(lambda: not Path(f"/proc/{pid}").exists(), "it has ended")
+    with dscache.open(tmp_path / "data") as db:
+        assert db.get("key") == b"1"

@@ -19,6 +19,7 @@ def histogram_of(durations: list[int]) -> Histogram:
 def test_a_histogram_of_nothing_says_nothing() -> None:
     assert Histogram().quantile(0.99) == 0
     assert Histogram().cumulative_octaves() == {}
+    assert Histogram().buckets() == {}
 
 
 @given(
@@ -35,6 +36,15 @@ def test_a_quantile_is_never_too_low_and_hardly_too_high(
     )
     quantile = histogram_of(durations).quantile(fraction)
     assert exact <= quantile <= exact * 1.0625
+
+
+@given(st.lists(st.integers(0, 10**8), max_size=50))
+def test_a_duration_is_in_the_bucket_of_its_quantile(durations: list[int]) -> None:
+    expected: dict[int, int] = {}
+    for duration in sorted(durations):
+        longest = histogram_of([duration]).quantile(1.0)
+        expected[longest] = expected.get(longest, 0) + 1
+    assert list(histogram_of(durations).buckets().items()) == list(expected.items())
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=50))

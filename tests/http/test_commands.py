@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import socket
 import threading
 
 from driver import Driver
-from dscache.http.replies import MOST_REPLY_BYTES, arguments, as_json
+from dscache.errors import DscacheError
+from dscache.http.replies import MOST_REPLY_BYTES, Answer, ReplyTooLargeError, arguments
 from dscache.http.running import Runner
 from dscache.wire.encoder import encoded_message
 from dscache.wire.reply import (
@@ -172,13 +174,15 @@ def test_a_request_that_waits_for_too_long_is_given_up() -> None:
     driver = Driver()
     session = driver.new_session()
 
-    async def run() -> list[object]:
-        runner = Runner(driver.engine, patience_seconds=0.01)
-        return await runner.run_all(
-            session, [[b"CLIENT", b"PAUSE", b"60000"], [b"SET", b"a", b"1"], [b"SET", b"b", b"1"]]
-        )
+    answer = _answer()
 
-    assert as_json(asyncio.run(run())) == [
+    async def run() -> None:
+        runner = Runner(driver.engine, patience_seconds=0.01)
+        requests = [[b"CLIENT", b"PAUSE", b"60000"], [b"SET", b"a", b"1"], [b"SET", b"b", b"1"]]
+        await runner.run_all(session, requests, answer.add)
+
+    asyncio.run(run())
+    assert json.loads(answer.array()) == [
         {"reply": "OK"},
         {"error": "ERR the request waited for too long and was given up"},
         {"error": "ERR the request waited for too long and was given up"},
@@ -230,8 +234,43 @@ def test_every_kind_of_reply_has_a_form_in_json() -> None:
         ([ErrorReply(b"ERR no")], [{"error": "ERR no"}]),
     ]
     for reply, shown in replies:
-        assert as_json([reply]) == [{"reply": shown}]
-    assert as_json([ErrorReply(b"ERR no")]) == [{"error": "ERR no"}]
+        assert json.loads(_answer(reply).array()) == [{"reply": shown}]
+    assert json.loads(_answer(ErrorReply(b"ERR no"), 1).array()) == [
+        {"error": "ERR no"},
+        {"reply": 1},
+    ]
+
+
+def test_replies_that_are_too_much_together_are_not_held_while_the_rest_run() -> None:
+    half = b"x" * (MOST_REPLY_BYTES // 2)
+    assert _answer(half).refusal is None
+    answer = _answer(half, half, b"x")
+    assert isinstance(answer.refusal, ReplyTooLargeError)
+    assert answer.array() == b"[]"
+    # What escapes make of it counts, too.
+    assert isinstance(_answer(b"\x01" * (MOST_REPLY_BYTES // 4)).refusal, ReplyTooLargeError)
+
+
+def test_an_answer_ends_when_requests_may_hold_no_more() -> None:
+    held: list[int] = []
+
+    def take(count: int) -> None:
+        if len(held) == 2:
+            raise DscacheError("enough")
+        held.append(count)
+
+    answer = Answer(take)
+    for reply in (1, b"abc", 2):
+        answer.add(reply)
+    assert (str(answer.refusal), answer.array()) == ("enough", b"[]")
+    assert held == [len('{"reply": 1}'), len('{"reply": "abc"}')]
+
+
+def _answer(*replies: object) -> Answer:
+    answer = Answer(lambda count: None)
+    for reply in replies:
+        answer.add(reply)
+    return answer
 
 
 def test_words_are_strings_numbers_or_base64() -> None:

@@ -189,6 +189,36 @@ def test_values_of_all_types_are_shown_changed_and_deleted(
     assert server.call("EXISTS", "stream") == 0
 
 
+def test_a_long_text_is_cut_between_characters_and_bytes_that_are_none_are_escaped(
+    page: Page, server: ServerProcess
+) -> None:
+    # A page ended in the middle of a €, and all of it was shown as \xe2\x82...
+    server.call("SET", "text", "x\n" + "€" * 3000)
+    server.call("SET", "bytes", b"a\xff" * 3000)
+    _open_key(page, server, "text")
+    value = page.get_by_label("Value", exact=True)
+    expect(value).to_have_text("x\n" + "€" * 1365)
+    page.get_by_role("button", name="Next").click()
+    expect(value).to_have_text("€" * 1365)
+    page.get_by_role("button", name="Next").click()
+    expect(value).to_have_text("€" * 270)
+    _open_key(page, server, "bytes")
+    expect(value).to_have_text("a\\xff" * 2048)
+
+
+def test_line_breaks_that_the_browser_would_drop_are_not_edited(
+    page: Page, server: ServerProcess
+) -> None:
+    server.call("SET", "text", "a\r\nb")
+    server.call("RPUSH", "list", "a\nb", "c")
+    _open_key(page, server, "text")
+    page.get_by_role("button", name="Edit").click()
+    expect(page.get_by_role("alert").last).to_contain_text("It has carriage returns")
+    _open_key(page, server, "list")
+    expect(page.get_by_role("button", name="Edit 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Edit 0")).to_be_hidden()
+
+
 def test_what_is_stored_is_shown_and_never_run(page: Page, server: ServerProcess) -> None:
     evil = "<img src=x onerror=document.title='run'>"
     server.call("SET", evil, evil)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from dscache.store.directory import SNAPSHOT_NAME
 from serving import ServerProcess, StartServer, run_dscache, until
 from valkey_server import valkey_binary
 
@@ -169,6 +171,42 @@ def test_a_data_directory_without_a_server_can_be_backed_up(
     assert (code, said, errors) == (0, f"1 keys in {target}\n", "")
     assert start_server(dir=str(target)).call("GET", "a") == b"1"
     server.start()
+
+
+_OTHER_FILE_SYSTEM = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not _OTHER_FILE_SYSTEM.exists(), reason="there is no second file system")
+def test_a_backup_on_another_file_system_is_copied_and_restored(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    _fill(server)
+    digest = server.call("DEBUG", "DIGEST")
+    server.stop()
+    with tempfile.TemporaryDirectory(dir=_OTHER_FILE_SYSTEM) as place:
+        target = Path(place) / "a" / "backup"
+        code, said, errors = run_dscache("backup", "--dir", server.data, target)
+        assert (code, said, errors) == (0, f"305 keys in {target}\n", "")
+        assert {table.stat().st_nlink for table in target.rglob("*.sst")} == {1}
+        assert not (server.data / SNAPSHOT_NAME).exists()
+        code, said, errors = run_dscache("restore", "--dir", tmp_path / "restored", target)
+        assert (code, errors) == (0, "")
+    assert start_server(dir=str(tmp_path / "restored")).call("DEBUG", "DIGEST") == digest
+
+
+def test_a_backup_that_cannot_be_made_leaves_nothing(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    server.call("SET", "a", "1")
+    server.stop()
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "backup"
+    code, said, errors = run_dscache("backup", "--dir", server.data, target)
+    assert (code, said) == (1, "")
+    assert errors == f"dscache: {target}: Not a directory\n"
+    assert not (server.data / SNAPSHOT_NAME).exists()
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

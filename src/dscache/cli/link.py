@@ -94,6 +94,18 @@ class Link:
         except OSError as error:
             raise LinkError(f"the connection is lost: {error}") from error
 
+    def send_some(self, data: memoryview) -> int:
+        """Send what of ``data`` goes without waiting; how many bytes."""
+        self._socket.setblocking(False)
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            raise LinkError(f"the connection is lost: {error}") from error
+        finally:
+            self._socket.setblocking(True)
+
     def read(self) -> object:
         """The next reply or push, however long it takes."""
         while (reply := self._parser.next_reply()) is INCOMPLETE:

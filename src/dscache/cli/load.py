@@ -63,14 +63,17 @@ class Load:
         with selectors.DefaultSelector() as selector:
             for client in self._clients:
                 selector.register(client.link, selectors.EVENT_READ, client)
-                self._send(client)
+                self._send(client, selector)
             unanswered = self.answered + self._unsent + sum(one.awaited for one in self._clients)
             while self.answered < unanswered:
-                for key, _ in selector.select():
+                for key, events in selector.select():
                     client = key.data
-                    self._take(client.link.receive(), client)
-                    if not client.awaited:
-                        self._send(client)
+                    if events & selectors.EVENT_WRITE:
+                        client.send_on(selector)
+                    if events & selectors.EVENT_READ:
+                        self._take(client.link.receive(), client)
+                        if not client.awaited:
+                            self._send(client, selector)
                 show(self.answered)
 
     def close(self) -> None:
@@ -78,7 +81,7 @@ class Load:
         for client in self._clients:
             client.link.close()
 
-    def _send(self, client: _Client) -> None:
+    def _send(self, client: _Client, selector: selectors.BaseSelector) -> None:
         count = min(self._pipeline, self._unsent)
         if not count:
             return
@@ -86,7 +89,8 @@ class Load:
         data = b"".join(self._request() for _ in range(count))
         client.awaited = count
         client.sent_at = time.perf_counter()
-        client.link.send_bytes(data)
+        client.unsent = memoryview(data)
+        client.send_on(selector)
 
     def _request(self) -> bytes:
         mix = self._mix
@@ -126,3 +130,14 @@ class _Client:
         self.link: Final = Link(endpoint)
         self.awaited = 0
         self.sent_at = 0.0
+        #: What of the batch has not been sent: a server stops reading from who does not read its replies, so
+        #: nobody may wait here until all has gone.
+        self.unsent = memoryview(b"")
+
+    def send_on(self, selector: selectors.BaseSelector) -> None:
+        """Send what goes now, and have ``selector`` tell when more does. Raises LinkError."""
+        was_behind = selector.get_key(self.link).events & selectors.EVENT_WRITE
+        self.unsent = self.unsent[self.link.send_some(self.unsent) :]
+        if bool(self.unsent) != bool(was_behind):
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.unsent else 0)
+            selector.modify(self.link, events, self)

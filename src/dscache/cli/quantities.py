@@ -39,6 +39,12 @@ def seconds_text(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def milliseconds_text(ms: float) -> str:
+    """A number of milliseconds with three digits, or more where it is large."""
+    digits = 2 if ms < 10 else 1 if ms < 100 else 0
+    return f"{ms:,.{digits}f}"
+
+
 def sparkline(values: Sequence[float], columns: int, top: float = 0.0) -> str:
     """The last ``columns`` values as bars; the highest is ``top``, or the largest of them."""
     shown = list(values)[-columns:] if columns > 0 else []

@@ -11,6 +11,8 @@ from typing import Final
 
 #: Flags in CLIENT LIST of who is blocked, in any server.
 _BLOCKED_FLAG: Final = "b"
+#: What INFO latencystats of dscache has histograms of.
+DISK_EVENTS: Final = ("load", "epoch", "sync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,17 @@ class WaitingClient:
     #: ``disk``, ``flush`` and the like, or ``change`` where the server does not say.
     reason: str
     ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLatency:
+    """How long the disk took for loads, epochs or syncs, in milliseconds."""
+
+    event: str
+    p50_ms: float
+    p99_ms: float
+    #: Since the last look; if not, ever.
+    is_recent: bool
 
 
 def parse_info(text: str) -> dict[str, str]:
@@ -147,6 +160,23 @@ class Readings:
         fields = _pairs(sample.info.get(name, "").split(","))
         return int(fields.get("calls", "0")), int(fields.get("usec", "0"))
 
+    def disk_latencies(self) -> list[DiskLatency]:
+        """How long what the disk did since the last look took; where it did nothing, all that it ever did."""
+        found: list[DiskLatency] = []
+        for event in DISK_EVENTS:
+            counts = grown = _buckets(self._after, event)
+            if self._before is not None:
+                before = _buckets(self._before, event)
+                grown = {us: count - before.get(us, 0) for us, count in counts.items()}
+                if any(us not in counts for us in before) or any(n < 0 for n in grown.values()):
+                    grown = counts  # they were reset
+            is_recent = self._before is not None and any(grown.values())
+            shown = grown if is_recent else counts
+            if shown:
+                p50, p99 = _quantile_ms(shown, 0.5), _quantile_ms(shown, 0.99)
+                found.append(DiskLatency(event, p50, p99, is_recent))
+        return found
+
     def waiting(self) -> list[WaitingClient]:
         """The clients that wait for something, the longest first."""
         found: list[WaitingClient] = []
@@ -159,6 +189,23 @@ class Readings:
                 waits = WaitingClient(client.get("addr", ""), command, reason, int(ms or "0"))
                 found.append(waits)
         return sorted(found, key=lambda one: -one.ms)
+
+
+def _buckets(sample: Sample, event: str) -> dict[int, int]:
+    """{microseconds: how many took up to that}, ascending."""
+    fields = _pairs(sample.info.get(f"disk_latency_buckets_usec_{event}", "").split(","))
+    return {int(us): int(count) for us, count in fields.items()}
+
+
+def _quantile_ms(buckets: dict[int, int], fraction: float) -> float:
+    """As ``Histogram.quantile``."""
+    wanted = fraction * sum(buckets.values())
+    seen = 0
+    for us, count in buckets.items():
+        seen += count
+        if count and seen >= wanted:
+            return us / 1000
+    return 0.0
 
 
 def _number(info: dict[str, str], name: str) -> float | None:

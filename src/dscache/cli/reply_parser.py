@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dscache.engine.monitor import quoted
 from dscache.errors import DscacheError
 from dscache.wire.reply import (
     Attributed,
@@ -155,4 +156,5 @@ def _number(digits: bytes) -> int:
 
 
 def _not_the_protocol(seen: bytes) -> DscacheError:
-    return DscacheError(f"the server does not speak the Redis protocol: it said {seen[:40]!r}")
+    said = quoted(seen[:40]).decode()
+    return DscacheError(f"the server does not speak the Redis protocol: it said {said}")

@@ -37,7 +37,7 @@ def top(context: click.Context, interval: float, once: bool) -> None:
     \b
     Above:  commands a second, how many lookups memory answers, what the disk is
             asked for; memory against its bound; changes that are not on disk yet;
-            the redo log; clients
+            how long loads, epochs and syncs of the redo log take; clients
     Below:  the commands that take most time, the clients that wait and what for,
             the biggest keys and those used last, of those that are in memory
 

@@ -15,8 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dscache.cli.key_sampling import KeySample
-from dscache.cli.quantities import bar, bytes_text, count_text, seconds_text, sparkline
-from dscache.cli.readings import CommandUse, Readings
+from dscache.cli.quantities import (
+    bar,
+    bytes_text,
+    count_text,
+    milliseconds_text,
+    seconds_text,
+    sparkline,
+)
+from dscache.cli.readings import DISK_EVENTS, CommandUse, Readings
 
 #: What the list of commands can be sorted by.
 ORDERS: Final = ("time", "calls", "per call")
@@ -203,6 +210,7 @@ def _disk(readings: Readings) -> list[Text]:
                 f"size {bytes_text(readings.number('store_size_bytes'))}",
             )
         )
+        lines.append(_line("p50/p99", *_latencies(readings)))
         failing = readings.number("store_failing_seconds")
         if failing:
             why = readings.text("store_last_error")
@@ -224,6 +232,21 @@ def _disk(readings: Readings) -> list[Text]:
             )
         )
     return lines
+
+
+def _latencies(readings: Readings) -> list[str]:
+    known = {one.event: one for one in readings.disk_latencies()}
+    found: list[str] = []
+    for event in DISK_EVENTS:
+        one = known.get(event)
+        if one is None:
+            found.append(f"{event} -")
+            continue
+        ever = "" if one.is_recent else " ever"
+        found.append(
+            f"{event} {milliseconds_text(one.p50_ms)}/{milliseconds_text(one.p99_ms)} ms{ever}"
+        )
+    return found
 
 
 def _clients(readings: Readings) -> list[Text]:

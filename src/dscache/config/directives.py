@@ -199,7 +199,9 @@ class Directives:
         immutable=True,
         section=NETWORK,
         doc="The TCP port of the web console, of /metrics for Prometheus and of /healthz and /readyz"
-        " (docs/console.md, docs/metrics.md). 0: none. The users and their rights are the same as elsewhere.",
+        " (docs/console.md, docs/metrics.md). 0: none. The users and their rights are the same as elsewhere."
+        " What requests and answers take counts against maxmemory as what clients take does; it is an eighth"
+        " of maxmemory at most, or 16mb if that is more, and requests beyond it are refused.",
     )
     http_bind = Words(
         "http-bind",

@@ -1,7 +1,8 @@
 """``dscache.Server``: a real server in a child process, for a program or a test.
 
 The child is ``python -m dscache serve``, so it is what runs elsewhere: it has a memory, a log and an end of
-its own. That it is ready is read in its log.
+its own. That it is ready is read in its log. Its standard input is a pipe that nobody writes to, by whose end
+it notices that the program was killed (``dscache.server.lifeline``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import quote
 
 from dscache.embedded.options import DirectiveValue, as_overrides
 from dscache.errors import ConfigError, ServerError
+from dscache.server.lifeline import VARIABLE as LIFELINE
 
 if TYPE_CHECKING:
     import redis
@@ -59,7 +61,7 @@ class Server:
 
     ``port`` 0 takes a free one. ``directives`` have ``_`` for ``-`` (docs/configuration.md). ``start`` and
     ``stop`` may follow each other: the data in ``dir`` stays. A server that still runs when the program
-    ends is stopped. If the program is killed, it goes on.
+    ends is stopped. If the program is killed, it notices and stops, too.
 
     Raises ConfigError for a directive that is not for this.
     """
@@ -116,7 +118,11 @@ class Server:
             words += [f"--{name}", *values]
         self._log = tempfile.TemporaryFile(prefix="dscache-log-")  # noqa: SIM115 (it closes in _end)
         self._process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            words,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, LIFELINE: "0"},
         )
         atexit.register(self.stop)
 
@@ -166,6 +172,8 @@ class Server:
         if kill:
             process.kill()
             process.wait()
+        assert process.stdin is not None, "it is a pipe"
+        process.stdin.close()
         text = self.log[-_LOG_BYTES:]
         self._process = None
         atexit.unregister(self.stop)

@@ -50,6 +50,10 @@ class Histogram:
                 return _highest(bucket)
         return 0
 
+    def buckets(self) -> dict[int, int]:
+        """{longest duration of a bucket: durations in it}, ascending, without the empty ones. O(buckets)."""
+        return {_highest(bucket): int(count) for bucket, count in enumerate(self._counts) if count}
+
     def cumulative_octaves(self) -> dict[int, int]:
         """{2^n: durations below or equal to 2^n us}, for octaves in which something was counted."""
         found: dict[int, int] = {}

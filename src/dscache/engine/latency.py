@@ -1,5 +1,5 @@
 """The latency monitor: spikes above ``latency-monitor-threshold`` milliseconds, by kind of event, and
-histograms of what is waited for on the disk, which the metrics show.
+histograms of what is waited for on the disk, which INFO latencystats and the metrics show.
 
 Kinds are Redis's where Redis has the event (``command``, ``fast-command``, ``expire-cycle``,
 ``eviction-cycle``) and ours for the disk: ``load`` (a client's wait for a key), ``epoch`` (cut to
@@ -57,6 +57,10 @@ class LatencyMonitor:
     def note_sync(self, seconds: float) -> None:
         """The redo log has been synced."""
         self.syncs.record(int(seconds * 1_000_000))
+
+    def disk_histograms(self) -> list[tuple[str, Histogram]]:
+        """The histograms by the names of what they count."""
+        return [("load", self.loads), ("epoch", self.epochs), ("sync", self.syncs)]
 
     def reset_histograms(self) -> None:
         """CONFIG RESETSTAT."""

@@ -49,6 +49,10 @@ LEFT_OUT: Final = {
     "store_last_error": "free text; store_failing_seconds says whether there is one",
     "listener<n>": "text",
     "latency_percentiles_usec_<command>": "command_duration_seconds is the histogram that they are from",
+    "disk_latency_percentiles_usec_<event>": (
+        "load_, flush_ and fsync_duration_seconds are the histograms that they are from"
+    ),
+    "disk_latency_buckets_usec_<event>": "the same histograms, in finer buckets",
 }
 
 # Figures that say ok or err: gauges of 1 or 0.

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+from collections.abc import Callable
 from typing import Final
 
 from dscache.errors import DscacheError
@@ -32,7 +34,8 @@ from dscache.wire.reply import (
     Verbatim,
 )
 
-#: What an answer may take in memory, nearly; of a large value programs should ask for parts.
+#: What the replies of an answer may take in memory, nearly, and their JSON, too; of a large value programs
+#: should ask for parts.
 MOST_REPLY_BYTES: Final = 8 * 1024 * 1024
 
 # The largest integer up to which a double has them all: JavaScript reads numbers as doubles.
@@ -45,6 +48,11 @@ _ITEM_BYTES: Final = 64
 class ReplyTooLargeError(DscacheError):
     """The answer is larger than MOST_REPLY_BYTES."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            f"the answer is larger than {MOST_REPLY_BYTES >> 20} MiB; ask for less at a time"
+        )
+
 
 class BadArgumentError(DscacheError):
     """The words of a command are not what they should be."""
@@ -53,25 +61,47 @@ class BadArgumentError(DscacheError):
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 
 
-def as_json(replies: list[object]) -> list[dict[str, Json]]:
-    """``{"reply": ...}`` or ``{"error": ...}`` for each. O(size). Raises ReplyTooLargeError."""
-    converter = _Converter()
-    found: list[dict[str, Json]] = []
-    for reply in replies:
-        converted = converter.convert(reply)
-        if isinstance(reply, ErrorReply):
-            assert isinstance(converted, dict), "an error is an object"
-            found.append(converted)
+class Answer:
+    """The JSON of the replies to one request, made of each as it comes, so that no more of them is held than
+    may be sent. ``{"reply": ...}`` or ``{"error": ...}`` for each."""
+
+    def __init__(self, take: Callable[[int], None]) -> None:
+        #: Told of what it holds; may raise DscacheError, which ends the answer.
+        self._take: Final = take
+        self._replies: list[bytes] = []
+        self._left_bytes = MOST_REPLY_BYTES
+        #: Why there is no answer, if so.
+        self.refusal: DscacheError | None = None
+
+    def add(self, reply: object) -> None:
+        """The next reply. One that is too much ends the answer, and all that follow are dropped. O(size)."""
+        if self.refusal is not None:
+            return
+        try:
+            converted = _Converter(self._left_bytes).convert(reply)
+            if not isinstance(reply, ErrorReply):
+                converted = {"reply": converted}
+            encoded = json.dumps(converted, ensure_ascii=False).encode()
+            self._left_bytes -= len(encoded) + _ITEM_BYTES
+            if self._left_bytes < 0:
+                raise ReplyTooLargeError
+            self._take(len(encoded))
+        except DscacheError as refusal:
+            self._replies.clear()
+            self.refusal = refusal
         else:
-            found.append({"reply": converted})
-    return found
+            self._replies.append(encoded)
+
+    def array(self) -> bytes:
+        """All replies as an array."""
+        return b"[" + b", ".join(self._replies) + b"]"
 
 
 class _Converter:
-    """Converts the replies of one answer, which all together may have MOST_REPLY_BYTES."""
+    """Converts one reply, which may have ``most_bytes``."""
 
-    def __init__(self) -> None:
-        self._left_bytes = MOST_REPLY_BYTES
+    def __init__(self, most_bytes: int) -> None:
+        self._left_bytes = most_bytes
 
     def convert(self, value: object) -> Json:
         """``value``, which is a reply or part of one."""
@@ -124,9 +154,7 @@ class _Converter:
 
     def _checked(self, value: str | int | None) -> str | int | None:
         if self._left_bytes < 0:
-            raise ReplyTooLargeError(
-                f"the answer is larger than {MOST_REPLY_BYTES >> 20} MiB; ask for less at a time"
-            )
+            raise ReplyTooLargeError
         return value
 
 

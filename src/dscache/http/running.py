@@ -12,6 +12,7 @@ or whose client goes away, is given up: what it waits for does not run.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 #: How long a request may wait for its turn, for the disk and for room in memory.
 PATIENCE_SECONDS: Final = 30.0
 
-# Requests that run at once; what they and their replies take is in no account.
+# Requests that run at once. A reply that is being converted is in no account.
 _AT_ONCE: Final = 8
 
 _GAVE_UP: Final = ErrorReply(b"ERR the request waited for too long and was given up")
@@ -41,20 +42,23 @@ class Runner:
         self._patience_seconds: Final = patience_seconds
         self._turns: Final = asyncio.Semaphore(_AT_ONCE)
 
-    async def run_all(self, session: Session, requests: list[list[bytes]]) -> list[object]:
-        """The replies to ``requests``, which run in order; and ``session`` is ended."""
-        replies: list[object] = []
+    async def run_all(
+        self, session: Session, requests: list[list[bytes]], on_reply: Callable[[object], None]
+    ) -> None:
+        """Run ``requests`` in order, give each reply to ``on_reply``, and end ``session``."""
+        replied = 0
         try:
             async with asyncio.timeout(self._patience_seconds), self._turns:
                 for args in requests:
                     refusal = _ENDED if session.is_closing else self._refusal(args)
-                    replies.append(refusal or await self._run(session, args))
+                    on_reply(refusal or await self._run(session, args))
+                    replied += 1
         except TimeoutError:
-            replies += [_GAVE_UP] * (len(requests) - len(replies))
+            for _ in range(len(requests) - replied):
+                on_reply(_GAVE_UP)
         finally:
             self._engine.end_session(session)
             session.let_go()
-        return replies
 
     def _refusal(self, args: list[bytes]) -> ErrorReply | None:
         command = self._engine.table.find(args)

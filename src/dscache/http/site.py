@@ -40,14 +40,9 @@ from dscache.errors import ConfigError
 from dscache.http.access import Access, Caller, DeniedError
 from dscache.http.health import why_not_ready
 from dscache.http.history import INTERVAL_SECONDS, History
+from dscache.http.holdings import HeldTooMuchError, Holdings, Share
 from dscache.http.metrics import Exposition
-from dscache.http.replies import (
-    BadArgumentError,
-    Json,
-    ReplyTooLargeError,
-    arguments,
-    as_json,
-)
+from dscache.http.replies import Answer, BadArgumentError, Json, ReplyTooLargeError, arguments
 from dscache.http.running import Runner
 
 if TYPE_CHECKING:
@@ -59,6 +54,13 @@ log: Final = logging.getLogger("dscache")
 # The largest request, and the most commands in it.
 _MOST_BODY_BYTES: Final = 1024 * 1024
 _MOST_COMMANDS: Final = 1000
+
+# What a word of a command takes beside its bytes, which are those of the body.
+_WORD_BYTES: Final = 64
+
+# How long a body may take to arrive, and an answer to be taken by the other end. Meanwhile they are held.
+_RECEIVING_SECONDS: Final = 30.0
+_SENDING_SECONDS: Final = 120.0
 
 # ``dscache.server.openfiles`` reserves as many files.
 _MOST_CONNECTIONS: Final = 64
@@ -91,6 +93,8 @@ _HEADERS: Final = {
     "Server": "dscache",
 }
 
+_SHARE: Final = web.RequestKey("share", Share)
+
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -102,6 +106,8 @@ class Site:
         self._access: Final = Access(engine)
         self._runner: Final = Runner(engine)
         self._history: Final = History(engine)
+        #: What requests hold; part of clients' memory.
+        self.holdings: Final = Holdings(engine)
         self._cookie: Final = f"dscache-{engine.config.http_port}"
         self._servers: Final[list[asyncio.Server]] = []
         self._sampling: asyncio.Task[None] | None = None
@@ -190,10 +196,22 @@ class Site:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        response = await self._answer(request, handler)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        return response
+        share = request[_SHARE] = Share(self.holdings)
+        try:
+            response = await self._answer(request, handler)
+            for name, value in _HEADERS.items():
+                response.headers[name] = value
+            try:
+                async with asyncio.timeout(_SENDING_SECONDS):
+                    await response.prepare(request)
+                    await response.write_eof()
+            except (TimeoutError, ConnectionError):
+                # The other end is gone, or as good as gone. aiohttp finds that out for itself.
+                if request.transport is not None:
+                    request.transport.abort()
+            return response
+        finally:
+            share.give_back()
 
     async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
@@ -205,6 +223,8 @@ class Site:
             if denied.status == 401 and not request.path.startswith("/api/"):
                 response.headers["WWW-Authenticate"] = 'Basic realm="dscache"'
             return response
+        except HeldTooMuchError as error:
+            return _error(503, f"ERR {error}")
         except web.HTTPException as refusal:
             return _error(refusal.status, refusal.reason)
         except (BadArgumentError, json.JSONDecodeError, UnicodeDecodeError) as mistake:
@@ -226,6 +246,11 @@ class Site:
     def _session(self, request: web.Request) -> Session:
         """A session for this request, to be ended. Raises DeniedError."""
         return self._access.session(self._caller(request))
+
+    def _require_caller(self, request: web.Request) -> None:
+        """Raises DeniedError unless who is calling is somebody. To be called before the body is read:
+        strangers shall not make the server hold it."""
+        self._engine.end_session(self._session(request))
 
     def _require_info(self, request: web.Request) -> None:
         """Raises DeniedError unless who is calling may call INFO."""
@@ -276,20 +301,23 @@ class Site:
         )
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
+        self._require_caller(request)
         fields = await _object(request)
         is_batch = "batch" in fields
         requests = _requests(fields["batch"] if is_batch else [fields.get("args")])
+        request[_SHARE].take(_WORD_BYTES * sum(map(len, requests)))
         database = self._database(fields.get("db", 0))
         session = self._session(request)
         session.keyspace = self._engine.keyspaces[database]
-        replies = await self._runner.run_all(session, requests)
-        try:
-            found = as_json(replies)
-        except ReplyTooLargeError as error:
-            return _error(413, f"ERR {error}")
-        if is_batch:
-            return _json({"replies": list(found)})
-        return _json(found[0])
+        answer = Answer(request[_SHARE].take)
+        await self._runner.run_all(session, requests, answer.add)
+        if isinstance(answer.refusal, ReplyTooLargeError):
+            return _error(413, f"ERR {answer.refusal}")
+        if answer.refusal is not None:
+            raise answer.refusal
+        replies = answer.array()
+        body = b'{"replies": ' + replies + b"}" if is_batch else replies[1:-1]
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     def _database(self, number: object) -> int:
         if not isinstance(number, int) or not 0 <= number < len(self._engine.keyspaces):
@@ -297,6 +325,7 @@ class Site:
         return number
 
     async def _allowed(self, request: web.Request) -> web.StreamResponse:
+        self._require_caller(request)
         requests = _requests((await _object(request)).get("batch"))
         engine = self._engine
         session = self._session(request)
@@ -322,10 +351,12 @@ class Site:
             "figures": self._history.now(),
             "history": self._history.series(names, since),
         }
-        return web.Response(text=json.dumps(figures), content_type="application/json")
+        body = json.dumps(figures).encode()
+        request[_SHARE].take(len(body))
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     async def _reference(self, request: web.Request) -> web.StreamResponse:
-        self._engine.end_session(self._session(request))
+        self._require_caller(request)
         directives: dict[str, Json] = {
             one.name: {
                 "section": one.section.title,
@@ -378,8 +409,15 @@ def _error(status: int, text: str) -> web.Response:
 
 
 async def _object(request: web.Request) -> dict[str, object]:
-    """The body: an object of JSON. Raises BadArgumentError."""
-    value: object = json.loads(await request.read())
+    """The body: an object of JSON. Raises BadArgumentError and HeldTooMuchError."""
+    length = request.content_length
+    request[_SHARE].take(_MOST_BODY_BYTES if length is None else min(length, _MOST_BODY_BYTES))
+    try:
+        async with asyncio.timeout(_RECEIVING_SECONDS):
+            body = await request.read()
+    except TimeoutError as error:
+        raise BadArgumentError("the body did not arrive in time") from error
+    value: object = json.loads(body)
     if not isinstance(value, dict):
         raise BadArgumentError("the body is not an object of JSON")
     return value

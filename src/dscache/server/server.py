@@ -33,6 +33,7 @@ from dscache.extension import Extension
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.driving import Heartbeat, open_for_clients
+from dscache.server.lifeline import watch_lifeline
 from dscache.server.listeners import Listeners
 from dscache.server.logs import set_format, set_up_log
 from dscache.server.meanwhile import Meanwhile
@@ -143,7 +144,7 @@ class Server:
             config, directory, table, extensions, self._want_turn, self._wake
         )
         self._clients = Clients(engine)
-        engine.clients_bytes = self._clients.memory_bytes
+        engine.clients_bytes = self._clients_bytes
         engine.on_shutdown = self.stop
         engine.want_turn_at = self._turn_at
         engine.counters.tcp_port = config.port
@@ -176,6 +177,7 @@ class Server:
         gc.collect()
         gc.freeze()
         self._install_signals()
+        watch_lifeline(os.environ, self._loop, partial(self.stop, True))
         keys = sum(int(keyspace.space.keys) for keyspace in engine.keyspaces)
         log.log(
             NOTICE,
@@ -197,6 +199,11 @@ class Server:
         if self._site is not None:
             await self._site.close()
         return self._shut_down()
+
+    def _clients_bytes(self) -> int:
+        """What clients take, and HTTP requests, which are short-lived clients."""
+        site = self._site
+        return self._clients.memory_bytes() + (site.holdings.used_bytes if site else 0)
 
     def _addresses(self) -> list[str]:
         """What is listened on, for the log."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from dscache.errors import StoreError, StoreFormatError, StoreLockedError
@@ -63,40 +65,79 @@ def require_data(directory: Path) -> None:
         )
 
 
-def copy_data(source: Path, target: Path) -> None:
-    """Copy the data of ``source``, which no server may use, to the folder ``target``. Tables never change, so
-    they become hard links where that is possible. Raises OSError, and StoreLockedError."""
-    lock = DirectoryLock(source) if (source / LOCK_NAME).exists() else None
-    try:
-        for name in PARTS:
-            if (source / name).exists():
-                shutil.copytree(source / name, target / name, copy_function=_link_or_copy)
-                _sync_files(target / name)
-        shutil.copyfile(source / VERSION_NAME, target / VERSION_NAME)
-        _sync_files(target)
-    finally:
-        if lock is not None:
-            lock.release()
+class DataFiles:
+    """The files that the data set of ``directory`` consists of, to be copied. A context: until its end no
+    server may use the directory.
 
+    Raises OSError, and StoreLockedError if one does.
+    """
 
-def _link_or_copy(source: str, target: str) -> None:
-    if source.endswith(_TABLE_SUFFIX):
+    def __init__(self, directory: Path) -> None:
+        self._directory: Final = directory
+        self._lock: Final = DirectoryLock(directory) if (directory / LOCK_NAME).exists() else None
         try:
-            os.link(source, target)
+            folders = [directory / name for name in PARTS if (directory / name).exists()]
+            # They are flat.
+            self._folders: Final = {
+                folder.name: sorted(one for one in folder.iterdir() if one.is_file())
+                for folder in folders
+            }
+            #: Together with what need not be copied because a hard link does.
+            self.total_bytes: Final = sum(
+                file.stat().st_size for files in self._folders.values() for file in files
+            )
+        except OSError:
+            self._release()
+            raise
+
+    def __enter__(self) -> DataFiles:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def copy(self, target: Path, on_progress: Callable[[int], None]) -> None:
+        """Copy them to the folder ``target``. Tables never change, so they become hard links where that is
+        possible. ``on_progress`` is told after each file how many bytes are on disk. Raises OSError."""
+        done_bytes = 0
+        for name, files in self._folders.items():
+            (target / name).mkdir()
+            for file in files:
+                copied = target / name / file.name
+                _link_or_copy(file, copied)
+                done_bytes += copied.stat().st_size
+                on_progress(done_bytes)
+            sync_directory(target / name)
+        _copy(self._directory / VERSION_NAME, target / VERSION_NAME)
+        sync_directory(target)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    if source.suffix == _TABLE_SUFFIX:
+        try:
+            target.hardlink_to(source)
         except OSError:
             # Another file system, or one that has no links.
             pass
         else:
             return
+    _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
-
-
-def _sync_files(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    sync_directory(folder)
+    # At once: if all were synced at the end, that would be most of the time, and nobody would see it pass.
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def check_version(directory: Path, database: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dscache.engine.acl_user import DENIED_AUTH, DENIED_CHANNEL, DENIED_COMMAND, DENIED_KEY
@@ -10,6 +10,7 @@ from dscache.engine.figures.figure import COUNTER, GAUGE, Family, Figure, Sectio
 
 if TYPE_CHECKING:
     from dscache.engine.engine import Engine
+    from dscache.engine.histogram import Histogram
 
 _KILOBYTE: Final = 1024
 
@@ -265,19 +266,42 @@ def _latency_lines(engine: Engine) -> Iterable[tuple[str, str]]:
         histogram = command.latency
         if histogram is None:
             continue
-        text = ",".join(
-            f"p{_percentile_text(p)}={histogram.quantile(p / 100):.3f}" for p in percentiles
-        )
+        text = _percentiles_text(histogram, percentiles)
         yield f"latency_percentiles_usec_{command.name}", text
+
+
+def _percentiles_text(histogram: Histogram, percentiles: Sequence[float]) -> str:
+    return ",".join(
+        f"p{_percentile_text(p)}={histogram.quantile(p / 100):.3f}" for p in percentiles
+    )
 
 
 def _percentile_text(percentile: float) -> str:
     return f"{percentile:.6f}".rstrip("0").rstrip(".")
 
 
+def _disk_percentile_lines(engine: Engine) -> Iterable[tuple[str, str]]:
+    percentiles = engine.config.latency_tracking_info_percentiles
+    for event, histogram in engine.latency.disk_histograms():
+        if histogram.total:
+            yield (
+                f"disk_latency_percentiles_usec_{event}",
+                _percentiles_text(histogram, percentiles),
+            )
+
+
+def _disk_bucket_lines(engine: Engine) -> Iterable[tuple[str, str]]:
+    for event, histogram in engine.latency.disk_histograms():
+        if histogram.total:
+            buckets = histogram.buckets().items()
+            text = ",".join(f"{longest}={count}" for longest, count in buckets)
+            yield f"disk_latency_buckets_usec_{event}", text
+
+
 LATENCY_STATS: Final = Section(
     "Latencystats",
-    "How long the calls of each command took, unless latency-tracking is off. O(commands).",
+    "How long the calls of each command took, unless latency-tracking is off, and how long the disk took."
+    " O(commands).",
     [
         Family(
             "latency_percentiles_usec_<command>",
@@ -285,7 +309,21 @@ LATENCY_STATS: Final = Section(
             "Microseconds that so many per cent of the calls did not exceed, at most 6 % too high."
             " The directive latency-tracking-info-percentiles says which are shown.",
             _latency_lines,
-        )
+        ),
+        Family(
+            "disk_latency_percentiles_usec_<event>",
+            "p50=<us>,p99=<us>,p99.9=<us>",
+            "The same of the disk: <event> is load (a client's wait for keys), epoch (from its cut until it"
+            " is on disk) or sync (of the redo log). There is no line before the first of them.",
+            _disk_percentile_lines,
+        ),
+        Family(
+            "disk_latency_buckets_usec_<event>",
+            "<us>=<n>,...",
+            "What these percentiles are read from: n of the events took so many microseconds, or up to 6 %"
+            " less. What two INFOs differ by are the events between them.",
+            _disk_bucket_lines,
+        ),
     ],
     is_default=False,
 )

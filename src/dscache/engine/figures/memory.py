@@ -213,7 +213,7 @@ MEMORY: Final = Section(
             "mem_clients_normal",
             GAUGE,
             "What all clients take: query and output buffers, commands that wait or are queued, and 4 KiB"
-            " for each connection.",
+            " for each connection; and what HTTP requests and their answers take.",
             lambda engine: engine.clients_bytes(),
         ),
         Figure(

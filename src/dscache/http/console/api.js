@@ -14,12 +14,14 @@ async function request(path, body) {
     body: JSON.stringify(body),
   };
   let response;
+  let answer;
   try {
     response = await fetch(path, { ...options, cache: "no-store" });
+    answer = await response.json();
   } catch {
+    // Also if it ended in the middle of its answer, or something else answers in its place.
     throw new ApiError(0, "The server does not answer.");
   }
-  const answer = await response.json();
   if (!response.ok) {
     if (response.status === 401 && path !== "/api/login") dispatchEvent(new Event("needs-login"));
     throw new ApiError(response.status, answer.error);

@@ -54,9 +54,30 @@ export function shown(value) {
   if (value === null) return "(nil)";
   if (typeof value !== "object") return String(value);
   if (value.base64 === undefined) return value.error ?? JSON.stringify(value);
-  return [...atob(value.base64)]
-    .map((one) => (one >= " " && one <= "~" ? one : `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`))
-    .join("");
+  return escaped(bytesOf(value));
+}
+
+const bytesOf = (value) => (typeof value === "string"
+  ? new TextEncoder().encode(value) : Uint8Array.from(atob(value.base64), (one) => one.charCodeAt(0)));
+
+const escaped = (data) => Array.from(data, (one) => (
+  one >= 0x20 && one <= 0x7e ? String.fromCharCode(one) : `\\x${one.toString(16).padStart(2, "0")}`
+)).join("");
+
+/** `size` bytes of a longer string, as people read them. A character of UTF-8 that an edge cuts in two belongs to the
+ * piece where it begins: so `value` has 3 bytes more, if there are, and `isFirst` says that it begins with a whole one. */
+export function piece(value, size, isFirst) {
+  const data = bytesOf(value);
+  const continues = (place) => place < data.length && data[place] >> 6 === 0b10;
+  let begin = 0;
+  let end = Math.min(size, data.length);
+  while (!isFirst && begin < 3 && continues(begin)) begin += 1;
+  while (end < size + 3 && continues(end)) end += 1;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data.subarray(begin, end));
+  } catch {
+    return escaped(data.subarray(0, size));
+  }
 }
 
 /** The lines "name:value" of INFO. */

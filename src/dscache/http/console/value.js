@@ -1,7 +1,7 @@
 // One key: what it is, its value page by page, and what the user may do with it.
 
 import { allowed, call, callAll } from "/api.js";
-import { bytes, complain, confirmed, count, doing, duration, h, many, shown, tell } from "/page.js";
+import { bytes, complain, confirmed, count, doing, duration, h, many, piece, shown, tell } from "/page.js";
 
 const PAGE = 50;
 const PAGE_BYTES = 4096;
@@ -154,7 +154,7 @@ export async function keyPanel(panel, key, db, { changed, close }) {
     const next = h("button", { type: "button", class: "quiet", onclick: doing(() => go(PAGE_BYTES)) }, "Next");
     async function go(by) {
       from += by;
-      box.textContent = shown(await call(["GETRANGE", key, from, from + PAGE_BYTES - 1], db));
+      box.textContent = piece(await call(["GETRANGE", key, from, from + PAGE_BYTES + 2], db), PAGE_BYTES, from === 0);
       back.disabled = from === 0;
       next.disabled = from + PAGE_BYTES >= length;
       place.textContent = `bytes ${count(from)} to ${count(Math.min(from + PAGE_BYTES, length))} of ${count(length)}`;
@@ -169,6 +169,10 @@ export async function keyPanel(panel, key, db, { changed, close }) {
       const value = await call(["GET", key], db);
       if (typeof value !== "string") {
         complain(new Error("It is not text, and cannot be edited here."));
+        return;
+      }
+      if (value.includes("\r")) {
+        complain(new Error("It has carriage returns, which a browser's text field drops: it cannot be edited here."));
         return;
       }
       const area = h("textarea", { "aria-label": "New value", spellcheck: "false", value });
@@ -197,7 +201,8 @@ export async function keyPanel(panel, key, db, { changed, close }) {
     function row(cells) {
       const last = cells.length - 1;
       const value = cells[last];
-      const isEditable = may.set && kind.set && typeof value === "string" && value.length <= MOST_EDITED_BYTES;
+      // An input field would drop line breaks.
+      const isEditable = may.set && kind.set && typeof value === "string" && value.length <= MOST_EDITED_BYTES && !/[\r\n]/.test(value);
       const made = h("tr", {}, cells.map((cell) => h("td", { class: "value" }, shown(cell))), h("td", { class: "number" },
         isEditable ? h("button", { type: "button", class: "quiet", "aria-label": `Edit ${shown(cells[0])}`, onclick: edit }, "Edit") : null, " ",
         may.remove && kind.remove ? h("button", {
