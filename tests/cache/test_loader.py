@@ -100,6 +100,35 @@ def test_a_burst_is_spread_over_the_threads(scripted: ScriptedEngine) -> None:
     scripted.load()
 
 
+def test_where_reads_are_quick_a_small_batch_waits_for_the_one_that_is_under_way(
+    scripted: ScriptedEngine,
+) -> None:
+    on_disk(scripted, ("a", "1"), ("b", "2"), ("c", "3"))
+    first = scripted.start("GET", "a", session=scripted.new_session())
+    scripted.engine.turn()
+    later = [scripted.start("GET", key, session=scripted.new_session()) for key in "bc"]
+    scripted.engine.turn()
+    assert len(scripted.workers.waiting_loads) == 1
+    scripted.workers.run_load()
+    scripted.engine.turn()
+    assert first == [b"1"]
+    assert len(scripted.workers.waiting_loads) == 1
+    scripted.load()
+    assert later == [[b"2"], [b"3"]]
+    check_quiet(scripted.engine)
+
+
+def test_where_reads_are_slow_nothing_waits_for_a_batch(scripted: ScriptedEngine) -> None:
+    on_disk(scripted, ("a", "1"), ("b", "2"))
+    scripted.engine.loader._batch_seconds = 0.01
+    for number, key in enumerate("ab", start=1):
+        scripted.start("GET", key, session=scripted.new_session())
+        scripted.engine.turn()
+        assert len(scripted.workers.waiting_loads) == number
+    scripted.load()
+    check_quiet(scripted.engine)
+
+
 def test_batches_are_bounded(scripted: ScriptedEngine) -> None:
     on_disk(scripted, *((f"k{n}", str(n)) for n in range(320)))
     replies = scripted.start("MGET", *(f"k{n}" for n in range(320)))

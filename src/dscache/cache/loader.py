@@ -3,7 +3,9 @@
 ``want`` asks for a key; there is one load per key however many commands wait for it. What was asked
 for during one turn of the event loop is handed to the I/O threads by ``dispatch``, in batches spread
 over them, and comes back with one post per batch. RocksDB reads one batch's keys one after the other,
-so a burst of cold keys is as fast as it is spread.
+so a burst of cold keys is as fast as it is spread. Where reads are quick, because the system has the files
+in memory, handing over costs more than reading: there a batch that is not full waits while another is
+under way.
 
 A load that finishes after its key was written or deleted is dropped: whoever changes a key that is
 being loaded marks the load stale (``overtake``). Loaded entries are pinned until the commands
@@ -14,6 +16,7 @@ Everything but ``_read`` runs in the event loop's thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +45,12 @@ if TYPE_CHECKING:
 # (about 30 us of two threads' time) each way.
 _MIN_BATCH: Final = 4
 _MAX_BATCH: Final = 32
+
+# Reads are quick while a batch takes less than this. What counts is the quickest of late: in between a thread
+# may have waited for the GIL.
+_QUICK_SECONDS: Final = 300e-6
+_FORGETTING: Final = 1.1
+_LEAST_SECONDS: Final = 1e-6
 
 
 @mypyc_attr(acyclic=True)
@@ -82,6 +91,9 @@ class Loader:
         self._post = post
         self._on_ready = on_ready
         self._wanted: list[Load] = []
+        # Batches under way, and how long one takes.
+        self._batches: i64 = 0
+        self._batch_seconds = 0.0
         #: Figures for INFO.
         self.loads: i64 = 0
         self.in_progress: i64 = 0
@@ -89,8 +101,11 @@ class Loader:
 
     @property
     def has_wanted(self) -> bool:
-        """Whether ``dispatch`` has something to hand over."""
-        return bool(self._wanted)
+        """Whether ``dispatch`` has something to hand over now."""
+        wanted = len(self._wanted)
+        if self._batches > 0 and wanted < _MAX_BATCH and self._batch_seconds < _QUICK_SECONDS:
+            return False
+        return wanted > 0
 
     def want(self, space: Space, key: bytes, whole: bool, wait: Wait | None) -> bool:
         """Load ``key``, which is not in memory (or only its head, and ``whole`` asks for more).
@@ -133,17 +148,22 @@ class Loader:
             self._submit_batch(wanted[start : start + size])
 
     def _submit_batch(self, batch: list[Load]) -> None:
+        self._batches += 1
         self._submit(lambda: self._read_and_post(batch))
 
     # In an I/O thread
 
     def _read_and_post(self, batch: list[Load]) -> None:
+        started = time.perf_counter()
         read_loads(self._store, batch)
-        self._post(lambda: self._complete(batch))
+        seconds = time.perf_counter() - started
+        self._post(lambda: self._complete(batch, seconds))
 
     # Back in the event loop's thread
 
-    def _complete(self, batch: list[Load]) -> None:
+    def _complete(self, batch: list[Load], seconds: float) -> None:
+        self._batches -= 1
+        self._batch_seconds = min(seconds, self._batch_seconds * _FORGETTING + _LEAST_SECONDS)
         ready: list[Wait] = []
         for load in batch:
             self.in_progress -= 1
