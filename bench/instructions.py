@@ -6,8 +6,8 @@
 
 A client's connection is fed batches of requests in this process, as the event loop would do it, and what
 it answers is thrown away; valgrind's callgrind counts the instructions of everything in between: parsing,
-dispatch, the command, noting it for the redo log, encoding its reply. System calls, disk and network are
-not in it. The counts belong to a Python version and to an architecture, for which they are recorded.
+dispatch, the command, encoding its reply. System calls, disk, network and the redo log are not in it. The
+counts belong to a version and a build of Python, for which they are recorded.
 
 ``--keep DIRECTORY`` keeps callgrind's files, one for each command, to be read with callgrind_annotate: where
 the instructions go, function by function.
@@ -100,9 +100,10 @@ def main() -> int:
 
 
 def platform_name() -> str:
-    """What counts depend on: the interpreter's version and the machine's kind."""
-    major, minor, _ = platform.python_version_tuple()
-    return f"CPython {major}.{minor} {platform.machine()}"
+    """What counts depend on: which interpreter, what has compiled it, and the machine's kind."""
+    return (
+        f"CPython {platform.python_version()} ({platform.python_compiler()}) {platform.machine()}"
+    )
 
 
 def recorded() -> dict[str, int] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from functools import partial
 
@@ -331,4 +333,44 @@ def test_it_fits_a_phone_and_follows_the_colour_scheme(
     background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     page_is_dark = sum(map(int, background[4:-1].split(","))) < 3 * 128
     assert page_is_dark == (scheme == "dark")
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm, where there is npm and what it asks."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm, which has axe-core, is not installed")
+    folder = tmp_path_factory.mktemp("axe")
+    words = [npm, "pack", "axe-core@4.10.3", "--silent"]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"npm gets no axe-core: {done.stderr.strip()[-200:]}")
+    with tarfile.open(folder / done.stdout.strip()) as package:
+        source = package.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_from_using_it(
+    browser: Browser, server: ServerProcess, axe: str, scheme: str
+) -> None:
+    server.call("HSET", "h", "field", "value")
+    server.call("SET", "s", "text", "EX", "10000")
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    for section in SECTIONS:
+        _open(page, server, section)
+        if section == "keys":
+            page.get_by_role("button", name="h", exact=True).click()
+            expect(page.get_by_role("region", name="Value")).to_be_visible()
+        page.evaluate(axe)
+        violations = page.evaluate("axe.run().then((found) => found.violations)")
+        told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+        assert told == [], section
     context.close()
