@@ -412,6 +412,16 @@ def test_an_epoch_is_cut_when_its_oldest_change_is_old_enough(scripted: Scripted
     assert scripted.engine.pacer.next_flush_seconds() is None
 
 
+def test_a_large_value_alone_forces_no_epoch_and_half_the_memory_does() -> None:
+    scripted = ScriptedEngine(maxmemory="64mb")
+    quarter = int(scripted.engine.residency.limit_bytes) // 4
+    scripted.run("SET", "k0", b"x" * (quarter + 1000))
+    assert not scripted.engine.pacer.is_pressed()
+    for number in range(1, 9):
+        scripted.run("SET", f"k{number}", b"x" * (quarter // 8))
+    assert scripted.engine.flusher.is_saving
+
+
 def test_a_pause_holds_writes_back_and_lets_them_go_when_it_is_over(
     scripted: ScriptedEngine,
 ) -> None:

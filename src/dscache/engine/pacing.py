@@ -31,6 +31,11 @@ from dscache.errors import StoreError
 # writers wait.
 _DIRTY_SHARE: Final = 4
 
+# A few large values may be so many times that: they are encoded whole for each epoch, and to cut one after
+# every command that changes them (a sorted set of a million members, a quarter of 1 GB) is to do nothing else.
+_FEW: Final = 16
+_FEW_TIMES: Final = 2
+
 # Commits have failed for this long: writes are refused.
 _REFUSE_AFTER_SECONDS: Final = 5.0
 
@@ -88,18 +93,25 @@ class Pacer:
         residency = self._residency
         return (
             residency.entries_bytes + residency.saving_bytes > self._entries_limit
-            or self._flusher.dirty_bytes > self._dirty_limit
+            or self._is_too_dirty()
         )
+
+    def _is_too_dirty(self) -> bool:
+        """Whether what is dirty must go to disk, whatever the time."""
+        flusher = self._flusher
+        if flusher.dirty_bytes <= self._dirty_limit:
+            return False
+        return flusher.dirty_bytes > _FEW_TIMES * self._dirty_limit or flusher.dirty_count > _FEW
 
     def relieve(self) -> None:
         """Evict what may go, cut an epoch if that is not enough, and decide whether writers wait."""
         flusher = self._flusher
         has_room = self._residency.make_room()
-        if not has_room or flusher.dirty_bytes > self._dirty_limit:
+        if not has_room or self._is_too_dirty():
             self.cut_if_idle()
         self.writers_wait = (
             (not has_room and (flusher.is_saving or flusher.has_dirty))
-            or flusher.dirty_bytes > self._dirty_limit
+            or self._is_too_dirty()
             or self._redo.is_full
         )
 
