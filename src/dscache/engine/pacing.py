@@ -31,8 +31,8 @@ from dscache.errors import StoreError
 # writers wait.
 _DIRTY_SHARE: Final = 4
 
-# A few large values may be so many times that: they are encoded whole for each epoch, and to cut one after
-# every command that changes them (a sorted set of a million members, a quarter of 1 GB) is to do nothing else.
+# A few large values may be so many times that: they are encoded whole for each epoch. To cut one after every
+# command that changes a sorted set of a million members (a quarter of 1 GB) was to do nothing else.
 _FEW: Final = 16
 _FEW_TIMES: Final = 2
 
