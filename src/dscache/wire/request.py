@@ -35,7 +35,10 @@ from dscache.wire.limits import (
     UNAUTHENTICATED_MAX_BULK_BYTES,
 )
 
+_LF: Final = 10
 _CR: Final = 13
+_SPACE: Final = 32
+_QUOTE: Final = 39
 _STAR: Final = 42
 _DOLLAR: Final = 36
 _ZERO: Final = 48
@@ -43,6 +46,7 @@ _ZERO: Final = 48
 # How HTTP begins, and what each of its requests has. A web page can make a browser send such a request
 # to this machine, with commands in its body; the connection must end before they are reached.
 _HTTP_WORDS: Final = (b"post", b"host:")
+_LETTER_O: Final = ord("o")
 
 # What ``_number`` answers when the line is not complete yet, or is not a number.
 _INCOMPLETE: Final = -(1 << 60)
@@ -58,6 +62,16 @@ _I64_MIN_MAGNITUDE: Final = 1 << 63
 # Pieces of a long argument shorter than this are merged, so that a client that sends it byte by byte
 # cannot make the list of pieces many times larger than the argument.
 _SMALL_PIECE_BYTES: Final = 4 * 1024
+
+
+def _not_http(arguments: list[bytes]) -> list[bytes]:
+    """``arguments``, unless they begin an HTTP request. Raises ProtocolError."""
+    if arguments:
+        first = arguments[0]
+        # Both have it in the same place.
+        if len(first) > 1 and first[1] | 32 == _LETTER_O and first.lower() in _HTTP_WORDS:
+            raise ProtocolError(b"ERR Protocol error: this is not a web server")
+    return arguments
 
 
 class RequestParser:
@@ -251,6 +265,31 @@ class RequestParser:
             raise ProtocolError(b"ERR Protocol error: " + complaint)
 
     def _inline(self) -> list[bytes] | None:
+        """A line of words. Usual ones are walked in place: 200 instructions for PING, and 2,000 otherwise."""
+        buffer = self._buffer
+        cursor: i64 = self._position
+        end: i64 = min(len(buffer), cursor + INLINE_MAX_BYTES)
+        words: list[bytes] = []
+        word: i64 = -1
+        while cursor < end:
+            byte: i64 = buffer[cursor]
+            if byte > _QUOTE:
+                if word < 0:
+                    word = cursor
+            elif byte in (_SPACE, _CR, _LF):
+                if word >= 0:
+                    words.append(buffer[word:cursor])
+                    word = -1
+                if byte == _LF:
+                    self._position = cursor + 1
+                    return _not_http(words)
+            else:
+                break
+            cursor += 1
+        return self._unusual_inline()
+
+    def _unusual_inline(self) -> list[bytes] | None:
+        """As ``_inline``, for a line that is incomplete, too long, or has quotes or other rare bytes."""
         buffer = self._buffer
         line_end: i64 = buffer.find(b"\n", self._position)
         if line_end < 0:
@@ -264,9 +303,7 @@ class RequestParser:
         arguments = split_inline(line.removesuffix(b"\r"))
         if arguments is None:
             raise ProtocolError(b"ERR Protocol error: unbalanced quotes in request")
-        if arguments and arguments[0].lower() in _HTTP_WORDS:
-            raise ProtocolError(b"ERR Protocol error: this is not a web server")
-        return arguments
+        return _not_http(arguments)
 
     def _start_gathering(self, position: i64) -> None:
         have = self._buffer[position:]
