@@ -368,7 +368,7 @@ def test_nothing_keeps_anybody_from_using_it(
         _open(page, server, section)
         if section == "keys":
             page.get_by_role("button", name="h", exact=True).click()
-            expect(page.get_by_role("region", name="Value")).to_be_visible()
+            expect(page.get_by_role("region", name="Items")).to_be_visible()
         page.evaluate(axe)
         violations = page.evaluate("axe.run().then((found) => found.violations)")
         told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
