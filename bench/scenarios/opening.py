@@ -1,9 +1,8 @@
-"""Opening a large store: ten gigabytes on disk, and the first answer.
+"""Opening a large store, and the first answer.
 
 Keys of 100,000 bytes are written through a server with little memory, which is stopped, and started some
-times; each time a key is read, too. (Not with small keys: writing ten gigabytes of them takes an hour. What
-opening depends on, files and their index, is the same: ``startup`` shows that it does not depend on the
-number of keys.)
+times; each time a key is read, too. The goal is about ten gigabytes, which take longer to write than all
+benchmarks together may: below that the verdict is left open.
 """
 
 from contextlib import AbstractContextManager
@@ -19,8 +18,9 @@ from bench.requests import key_name, value
 from bench.settings import Settings
 
 _VALUE_BYTES: Final = 100_000
-_STORE_BYTES: Final = 10_000_000_000
+_STORE_BYTES: Final = 1_000_000_000
 _QUICK_BYTES: Final = 200_000_000
+_GOAL_BYTES: Final = 10_000_000_000
 _MAXMEMORY_BYTES: Final = 64 << 20
 _STARTS: Final = 5
 _GOAL_SECONDS: Final = 1.0
@@ -50,10 +50,10 @@ def run(settings: Settings) -> Report:
     table.add(found.text(2), f"{result.per_second * _VALUE_BYTES / 1e6:,.0f}")
     report.figures["seconds"] = seconds
     report.goal(
-        f"opening a store of {size / 1e9:.1f} GB",
+        f"opening a store of {_GOAL_BYTES / 1e9:.0f} GB",
         f"< {_GOAL_SECONDS:.0f} s",
-        f"{found.text(2)} s",
-        found.median < _GOAL_SECONDS,
+        f"{found.text(2)} s, with {size / 1e9:.1f} GB",
+        found.median < _GOAL_SECONDS if size >= _GOAL_BYTES else None,
     )
     return report
 
