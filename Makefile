@@ -63,13 +63,13 @@ faults: build ## Look at length for what a disk in trouble could lose: errors, p
 	DSCACHE_EXPECT_COMPILED=1 HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --timeout 0 \
 		tests/engine/test_faults.py tests/store/test_journal.py tests/log/test_writing.py $(ARGS)
 
-bench: build ## The benchmarks, in full
+bench: build ## The benchmarks that have goals, with a table of figures and verdicts; ARGS=--all for all
 	$(BIN)/python -m bench $(ARGS)
 
 instructions: build ## Instructions per command, beside what is recorded (needs valgrind)
 	$(BIN)/python -m bench.instructions $(ARGS)
 
-bench-quick: build ## The benchmarks, in a minute or two, to compare before and after
+bench-quick: build ## The same in less than three minutes, to compare before and after
 	$(BIN)/python -m bench --quick $(ARGS)
 
 docs: $(VENV)/.requirements ## The pages as a site, in build/site; a link that leads nowhere is an error

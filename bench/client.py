@@ -1,10 +1,19 @@
 """A minimal blocking client for INFO, DBSIZE and the like: between measurements, never inside."""
 
 import socket
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
 _TIMEOUT_S: Final = 60.0
+
+
+def encoded(words: Sequence[bytes | str]) -> bytes:
+    """One request as it goes over the wire."""
+    arguments = [word.encode() if isinstance(word, str) else word for word in words]
+    parts = [b"*%d\r\n" % len(arguments)]
+    parts += [b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments]
+    return b"".join(parts)
 
 
 class Client:
@@ -32,11 +41,7 @@ class Client:
 
         Raises `ConnectionError` when the server hangs up.
         """
-        arguments = [word.encode() if isinstance(word, str) else word for word in words]
-        self._sock.sendall(
-            b"*%d\r\n" % len(arguments)
-            + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments)
-        )
+        self._sock.sendall(encoded(words))
         return self._reply()
 
     def pipeline(self, requests: bytes, count: int) -> None:

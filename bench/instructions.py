@@ -30,6 +30,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from bench.client import encoded
+
 RECORD: Final = Path(__file__).with_name("instructions.json")
 _TOLERANCE: Final = 0.10
 _PIPELINE: Final = 16
@@ -206,14 +208,8 @@ def _run() -> None:
 
 def _batches(request: Callable[[int], Request]) -> list[bytes]:
     numbers = range(_BATCHES * _PIPELINE)
-    encoded = [_encoded(request(number)) for number in numbers]
-    return [b"".join(encoded[start : start + _PIPELINE]) for start in numbers[::_PIPELINE]]
-
-
-def _encoded(words: Request) -> bytes:
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in words]
-    return b"".join(parts)
+    requests = [encoded(request(number)) for number in numbers]
+    return [b"".join(requests[start : start + _PIPELINE]) for start in numbers[::_PIPELINE]]
 
 
 if __name__ == "__main__":

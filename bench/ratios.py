@@ -12,6 +12,7 @@ import statistics
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,20 @@ class Latency:
     p99_us: float
     p999_us: float
     max_us: float
+
+
+#: The heads of what ``latency_cells`` makes.
+LATENCY_COLUMNS: Final = ("p50 µs", "p99 µs", "p99.9 µs", "max µs")
+
+
+def latency_cells(runs: Sequence[Latency]) -> list[str]:
+    """The percentiles of some rounds, with their spread, for a table."""
+    return [
+        spread([run.p50_us for run in runs]).text(),
+        spread([run.p99_us for run in runs]).text(),
+        spread([run.p999_us for run in runs]).text(),
+        spread([run.max_us for run in runs]).text(),
+    ]
 
 
 def latency(samples_ns: array[int]) -> Latency:

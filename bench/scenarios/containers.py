@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bench import peers
-from bench.client import Client
+from bench.client import Client, encoded
 from bench.peers import Kind, Server
 from bench.report import Report
 from bench.settings import Settings
@@ -84,7 +84,7 @@ def _rate(client: Client, commands: list[Command]) -> float:
     """Commands a second; the requests are built before the clock starts."""
     batches = [
         (
-            b"".join(map(_request, commands[start : start + _PIPELINE])),
+            b"".join(map(encoded, commands[start : start + _PIPELINE])),
             len(commands[start : start + _PIPELINE]),
         )
         for start in range(0, len(commands), _PIPELINE)
@@ -93,12 +93,6 @@ def _rate(client: Client, commands: list[Command]) -> float:
     for batch, count in batches:
         client.pipeline(batch, count)
     return len(commands) / (time.perf_counter() - started)
-
-
-def _request(words: Command) -> bytes:
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words]
-    return b"".join(parts)
 
 
 def _milliseconds(client: Client, words: Command) -> str:

@@ -21,7 +21,7 @@ from bench import load, peers
 from bench.cache_counters import counters, percent
 from bench.load import Load
 from bench.peers import Server
-from bench.ratios import Latency, latency, pairwise, spread
+from bench.ratios import LATENCY_COLUMNS, Latency, latency, latency_cells, pairwise, spread
 from bench.report import Report
 from bench.scenarios.larger_than_memory import TIMES_MEMORY, VALUE_BYTES, maxmemory_bytes
 from bench.settings import Settings
@@ -61,15 +61,12 @@ def run(settings: Settings) -> Report:
                 ratios[name].append(counters(server).hit_ratio_since(before) or 0.0)
     table = report.table(
         f"Hits of one client, {settings.runs} rounds",
-        *("probe", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "other load/s", "hit ratio of all"),
+        *("probe", *LATENCY_COLUMNS, "other load/s", "hit ratio of all"),
     )
     for name, runs in taken.items():
         table.add(
             name,
-            spread([run.p50_us for run in runs]).text(),
-            spread([run.p99_us for run in runs]).text(),
-            spread([run.p999_us for run in runs]).text(),
-            spread([run.max_us for run in runs]).text(),
+            *latency_cells(runs),
             spread(rates[name]).text(),
             percent(spread(ratios[name]).median or None),
         )

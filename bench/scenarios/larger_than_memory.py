@@ -23,7 +23,7 @@ from bench import load, peers
 from bench.cache_counters import counters, percent
 from bench.load import Load
 from bench.peers import Server
-from bench.ratios import Latency, latency, spread
+from bench.ratios import LATENCY_COLUMNS, Latency, latency, latency_cells, spread
 from bench.report import Report, Table
 from bench.settings import Settings
 from bench.zipf import Keys, RandomOrder, Uniform, Zipf
@@ -74,7 +74,7 @@ def run(settings: Settings) -> Report:
     table = report.table(
         f"{keys:,} keys of {VALUE_BYTES} bytes, {maxmemory_bytes(settings) >> 20} MiB, "
         f"{settings.runs} rounds (zipf: per batch of {_PIPELINE})",
-        *("load", "requests/s", "hit ratio", "p50 µs", "p99 µs", "p99.9 µs", "max µs"),
+        *("load", "requests/s", "hit ratio", *LATENCY_COLUMNS),
         *("server cores", "generator busy"),
     )
     for name, rounds in taken.items():
@@ -137,10 +137,7 @@ def _tabulate(report: Report, table: Table, name: str, rounds: list[_Round]) -> 
         name,
         spread([one.per_second for one in rounds]).text(),
         percent(spread(hit_ratios).median if hit_ratios else None),
-        spread([one.times.p50_us for one in rounds]).text(),
-        spread([one.times.p99_us for one in rounds]).text(),
-        spread([one.times.p999_us for one in rounds]).text(),
-        spread([one.times.max_us for one in rounds]).text(),
+        *latency_cells([one.times for one in rounds]),
         spread([one.server_cores for one in rounds]).text(2),
         spread([one.generator_busy for one in rounds]).text(2),
     )

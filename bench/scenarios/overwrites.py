@@ -6,6 +6,7 @@ kernel says that the process has had the disk write (``/proc/PID/io``), compacti
 before the load until the server is quiet, per byte of keys and values.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from bench import load, peers
@@ -42,13 +43,7 @@ def run(settings: Settings) -> Report:
             pipeline=50,
             write_share=1.0,
         )
-        one = Load(
-            port=server.port,
-            keys=Uniform(0, keys, seed=4),
-            seconds=seconds,
-            value_size=_VALUE_BYTES,
-            write_share=1.0,
-        )
+        one = replace(many, keys=Uniform(0, keys, seed=4), pipeline=1)
         results = load.run([many, one])
         server.settle()
         written = server.written_bytes() - before

@@ -21,7 +21,7 @@ from bench import load, peers
 from bench.client import Client
 from bench.load import Load
 from bench.peers import Kind, Server
-from bench.ratios import Latency, latency, pairwise, spread
+from bench.ratios import LATENCY_COLUMNS, Latency, latency, latency_cells, pairwise, spread
 from bench.report import Report
 from bench.settings import Settings
 from bench.zipf import Uniform
@@ -68,15 +68,12 @@ def _latency(report: Report, settings: Settings, server: Server) -> None:
             rates[name].append(rate)
     table = report.table(
         f"Hits of one client beside 50 that read and write, {settings.runs} rounds",
-        *("", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "the 50: a second"),
+        *("", *LATENCY_COLUMNS, "the 50: a second"),
     )
     for name, runs in taken.items():
         table.add(
             name,
-            spread([run.p50_us for run in runs]).text(),
-            spread([run.p99_us for run in runs]).text(),
-            spread([run.p999_us for run in runs]).text(),
-            spread([run.max_us for run in runs]).text(),
+            *latency_cells(runs),
             spread(rates[name]).text(),
         )
         report.figures[f"{name}.p99_us"] = [run.p99_us for run in runs]

@@ -19,7 +19,7 @@ from bench import load, peers
 from bench.cache_counters import counters, percent
 from bench.load import Load
 from bench.peers import Kind, Server
-from bench.ratios import Latency, latency, pairwise, spread
+from bench.ratios import LATENCY_COLUMNS, Latency, latency, latency_cells, pairwise, spread
 from bench.report import Report
 from bench.scenarios.larger_than_memory import TIMES_MEMORY, VALUE_BYTES, maxmemory_bytes
 from bench.settings import Settings
@@ -93,15 +93,12 @@ def _hits(report: Report, settings: Settings, servers: dict[str, Server], keys: 
     table = report.table(
         f"Hits beside zipf 0.99, 95 % reads, {keys:,} keys of {VALUE_BYTES} bytes,"
         f" {settings.runs} rounds",
-        *("the load is", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "load/s", "hit ratio of all"),
+        *("the load is", *LATENCY_COLUMNS, "load/s", "hit ratio of all"),
     )
     for name, runs in taken.items():
         table.add(
             name,
-            spread([run.p50_us for run in runs]).text(),
-            spread([run.p99_us for run in runs]).text(),
-            spread([run.p999_us for run in runs]).text(),
-            spread([run.max_us for run in runs]).text(),
+            *latency_cells(runs),
             spread(rates[name]).text(),
             percent(spread(shares[name]).median or None),
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from dscache.engine.histogram import quantile_of
+
 #: Flags in CLIENT LIST of who is blocked, in any server.
 _BLOCKED_FLAG: Final = "b"
 #: What INFO latencystats of dscache has histograms of.
@@ -173,7 +175,7 @@ class Readings:
             is_recent = self._before is not None and any(grown.values())
             shown = grown if is_recent else counts
             if shown:
-                p50, p99 = _quantile_ms(shown, 0.5), _quantile_ms(shown, 0.99)
+                p50, p99 = (quantile_of(shown, share) / 1000 for share in (0.5, 0.99))
                 found.append(DiskLatency(event, p50, p99, is_recent))
         return found
 
@@ -195,17 +197,6 @@ def _buckets(sample: Sample, event: str) -> dict[int, int]:
     """{microseconds: how many took up to that}, ascending."""
     fields = _pairs(sample.info.get(f"disk_latency_buckets_usec_{event}", "").split(","))
     return {int(us): int(count) for us, count in fields.items()}
-
-
-def _quantile_ms(buckets: dict[int, int], fraction: float) -> float:
-    """As ``Histogram.quantile``."""
-    wanted = fraction * sum(buckets.values())
-    seen = 0
-    for us, count in buckets.items():
-        seen += count
-        if count and seen >= wanted:
-            return us / 1000
-    return 0.0
 
 
 def _number(info: dict[str, str], name: str) -> float | None:

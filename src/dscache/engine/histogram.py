@@ -7,7 +7,7 @@ only for commands that were called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from librt.vecs import vec
@@ -42,13 +42,7 @@ class Histogram:
 
     def quantile(self, fraction: float) -> int:
         """The duration that ``fraction`` of all durations do not exceed. O(buckets)."""
-        wanted = fraction * int(self.total)
-        seen = 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if count and seen >= wanted:
-                return _highest(bucket)
-        return 0
+        return quantile_of(self.buckets(), fraction)
 
     def buckets(self) -> dict[int, int]:
         """{longest duration of a bucket: durations in it}, ascending, without the empty ones. O(buckets)."""
@@ -82,6 +76,18 @@ class Histogram:
             first = bucket
             found.append(seen)
         return found
+
+
+def quantile_of(buckets: Mapping[int, int], fraction: float) -> int:
+    """The duration that ``fraction`` of all durations do not exceed, 0 without any. ``buckets`` are as
+    ``Histogram.buckets`` has them. O(buckets)."""
+    wanted = fraction * sum(buckets.values())
+    seen = 0
+    for longest, count in buckets.items():
+        seen += count
+        if count and seen >= wanted:
+            return longest
+    return 0
 
 
 def _highest(bucket: int) -> int:

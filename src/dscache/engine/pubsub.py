@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _NO_NAMES: Final[dict[bytes, None]] = {}
 
-# A name in two tables, about.
-_NAME_BYTES: Final = 250
-
 
 class Subscriptions:
     """Who is subscribed to which names of one kind. Everything is in order of subscription."""
@@ -40,7 +37,7 @@ class Subscriptions:
         if name not in names:
             names[name] = None
             self.subscribers.setdefault(name, {})[session] = None
-            session.names_bytes += _NAME_BYTES + len(name)
+            session.count_name(name, 1)
 
     def remove(self, session: Session, name: bytes) -> None:
         """Unsubscribe, if it is subscribed. O(1)."""
@@ -48,7 +45,7 @@ class Subscriptions:
         if names is None or name not in names:
             return
         del names[name]
-        session.names_bytes -= _NAME_BYTES + len(name)
+        session.count_name(name, -1)
         if not names:
             del self._names[session]
         subscribers = self.subscribers[name]

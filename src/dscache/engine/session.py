@@ -27,6 +27,9 @@ Deliver = Callable[[object], None]
 #: The host in the address of a client inside the process; the port is its number.
 EMBEDDED: Final = "embedded"
 
+# A channel, pattern or watched key, about: its object, and its places in two tables.
+_NAME_BYTES: Final = 250
+
 # CLIENT REPLY: what happens to the reply of the command that is running or ran last. After SKIP the
 # reply of CLIENT REPLY itself is dropped, then that of the command behind it:
 #
@@ -99,7 +102,7 @@ class Session:
         self.is_shown = False
         #: Subscribed to anything; the engine's PubSub knows to what.
         self.is_subscriber = False
-        #: What it is subscribed to and what it watches takes so many bytes.
+        #: What it is subscribed to and what it watches takes so many bytes (``count_name``).
         self.names_bytes: i64 = 0
         #: The frame of the redo log that has the last change it has made.
         self.logged = 0
@@ -120,6 +123,10 @@ class Session:
         host, _, port = address.rpartition(":")
         is_inside = not address or port == "0" or host == EMBEDDED
         return is_inside or host.startswith(("127.", "[::1]", "[::ffff:127."))
+
+    def count_name(self, name: bytes, sign: i64) -> None:
+        """It has subscribed to ``name`` or watches it (1), or does not any more (-1)."""
+        self.names_bytes += sign * (_NAME_BYTES + len(name))
 
     def tell(self, message: object) -> None:
         """Send ``message``, which no request asked for; after the reply of what is running."""

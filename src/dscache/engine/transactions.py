@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from dscache.engine.keyspace import Keyspace
     from dscache.engine.session import Session
 
-# A watched key, about: its object, and its places in two tables.
-_WATCHED_BYTES: Final = 250
-
 
 class Transaction:
     """The commands queued since MULTI."""
@@ -64,7 +61,7 @@ def watch(core: Core, session: Session, key: bytes) -> None:
     if session in watchers:
         return
     watchers.append(session)
-    session.names_bytes += _WATCHED_BYTES + len(key)
+    session.count_name(key, 1)
     session.watched.append(Watched(keyspace, key, expire_ms is not None, expire_ms or 0))
 
 
@@ -72,7 +69,7 @@ def unwatch(core: Core, session: Session) -> None:
     """Forget everything that ``session`` watches. O(watched keys)."""
     for watched in session.watched:
         _unregister(core, session, watched)
-        session.names_bytes -= _WATCHED_BYTES + len(watched.key)
+        session.count_name(watched.key, -1)
     session.watched.clear()
     session.watched_key_changed = False
 

@@ -116,6 +116,12 @@ class _Job:
         self._room.job_ended(self._wait, self._name, self._result)
 
 
+def _suspension(session: Session, command: Command, args: list[bytes]) -> Suspension:
+    wait = Suspension(session, command, args)
+    session.wait = wait
+    return wait
+
+
 def _add_if_missing(missing: list[Wanted], space: Space, key: bytes, needs: int) -> None:
     entry = space.entries.get(key)
     if entry is None:
@@ -179,8 +185,7 @@ class WaitingRoom:
         """Arrange for what ``fault`` asks for; the answer is SUSPENDED."""
         wait = session.wait
         if wait is None:
-            wait = Suspension(session, command, args)
-            session.wait = wait
+            wait = _suspension(session, command, args)
         assert isinstance(wait, Suspension)
         wait.restarts += 1
         if isinstance(fault, KeyFault):
@@ -212,13 +217,9 @@ class WaitingRoom:
         self, session: Session, command: Command, args: list[bytes], missing: list[Wanted]
     ) -> object:
         """As ``suspend`` at the first fault, for a command that has not run: its ``missing_keys``."""
-        wait = Suspension(session, command, args)
-        session.wait = wait
+        wait = _suspension(session, command, args)
         wait.restarts += 1
-        wait.reason = FOR_KEYS
-        wait.is_preloaded = True
-        for wanted in missing:
-            self._want(wait, wanted)
+        self._preload(wait, missing)
         return SUSPENDED
 
     def _arrange_change(self, wait: Suspension, fault: BlockFault) -> None:
@@ -232,15 +233,20 @@ class WaitingRoom:
 
     def _arrange_keys(self, wait: Suspension, first: Wanted) -> None:
         """Load the key that was missed, and at the first fault all that the command names."""
-        wait.reason = FOR_KEYS
         if wait.is_preloaded:
+            wait.reason = FOR_KEYS
             self._core.stats.cache_faults += 1
         else:
-            wait.is_preloaded = True
-            for wanted in self.missing_keys(wait.session.keyspace, wait.command, wait.args):
-                self._want(wait, wanted)
+            self._preload(wait, self.missing_keys(wait.session.keyspace, wait.command, wait.args))
         # Usually among them already; then this asks for nothing more.
         self._want(wait, first)
+
+    def _preload(self, wait: Suspension, missing: list[Wanted]) -> None:
+        """Load all that its command names and memory lacks."""
+        wait.reason = FOR_KEYS
+        wait.is_preloaded = True
+        for wanted in missing:
+            self._want(wait, wanted)
 
     def _want(self, wait: Suspension | None, wanted: Wanted) -> None:
         space, key, whole = wanted
