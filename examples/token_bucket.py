@@ -61,7 +61,8 @@ class TokenBucket:
     def __init__(self, db: redis.Redis, name: str, capacity: int, per_second: float) -> None:
         self._name = name
         self._capacity = capacity
-        self._per_token_us = 1_000_000 / per_second
+        # Whole microseconds, so that Lua's arithmetic is exact; nobody needs a million a second.
+        self._per_token_us = max(1, round(1_000_000 / per_second))
         self._take = db.register_script(_TAKE)
 
     def take(self, who: str, cost: int = 1) -> Verdict:
