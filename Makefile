@@ -85,7 +85,7 @@ dist: build ## A source archive and a wheel, in dist/
 
 clean: ## Remove .venv and everything that was built; ./dscache-data stays
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests $(wildcard bench) -name __pycache__ -prune -exec rm -rf {} +
+	find src tests $(wildcard bench examples) -name __pycache__ -prune -exec rm -rf {} +
 
 
 # The virtual environment. A half-made one is removed, so that the next try starts afresh.

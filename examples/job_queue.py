@@ -8,8 +8,9 @@
 
 Workers run in as many terminals as you like; with --burst each ends when there is nothing to do.
 
-Why dscache: a backlog of millions of jobs, and the results of a month, are on disk and need not fit
-into memory; with `--appendfsync always` no crash loses a job that has been enqueued.
+Why dscache: the jobs of a long backlog, with what they carry, and the results of a month are a key
+each, on disk, and only the lists of their ids must fit into memory; with `--appendfsync always` no
+crash loses a job that has been enqueued.
 
 What to look at: where a file is not there its job fails, is tried twice again, and is kept with the
 reason. Make the file, and `python3 examples/job_queue.py requeue` gives it another chance.
@@ -94,11 +95,11 @@ def main() -> None:
     with redis.Redis.from_url(os.environ.get("DSCACHE_URL", "redis://127.0.0.1:6379")) as db:
         queue = Queue("words", connection=db)
         if given.task == "submit":
-            print(len(submit(queue, given.path)), "jobs enqueued")
+            print("enqueued:", len(submit(queue, given.path)))
         elif given.task == "worker":
             Worker([queue], connection=db).work(burst=given.burst, logging_level="WARNING")
         elif given.task == "requeue":
-            print(requeue(queue), "jobs enqueued again")
+            print("enqueued again:", requeue(queue))
         else:
             for job in sorted(jobs(queue), key=lambda job: str(job.description)):
                 print(f"{job.description}: {outcome(job)}")

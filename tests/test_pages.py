@@ -1,5 +1,5 @@
-"""The tutorial and the how-to guides do what they say: their blocks are run, in order, and compared with what
-they show."""
+"""The tutorial, the how-to guides and the examples do what they say: their blocks are run, in order, and
+compared with what they show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages import ROOT, agrees, commands_and_output, run_on_a_terminal, with_fre
 GUIDES = sorted((ROOT / "docs" / "howto").glob("*.md"))
 PAGES = [
     page
-    for page in [ROOT / "docs" / "tutorial.md", *GUIDES]
+    for page in [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "examples.md", *GUIDES]
     if commands_and_output(page.read_text("utf-8"))
 ]
 
@@ -36,6 +36,7 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     if "openssl " in text and shutil.which("openssl") is None:
         pytest.skip("the page makes certificates with openssl, which is not here")
     found = commands_and_output(text)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "bin").mkdir()
     for name, words in (("dscache", "-m dscache "), ("python3", "")):
         program = tmp_path / "bin" / name
