@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from npm import npm
 from serving import ServerProcess, StartServer, free_port, until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -339,17 +339,8 @@ def test_it_fits_a_phone_and_follows_the_colour_scheme(
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from npm, where there is npm and what it asks."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm, which has axe-core, is not installed")
     folder = tmp_path_factory.mktemp("axe")
-    words = [npm, "pack", "axe-core@4.10.3", "--silent"]
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip(f"npm gets no axe-core: {done.stderr.strip()[-200:]}")
-    with tarfile.open(folder / done.stdout.strip()) as package:
+    with tarfile.open(folder / npm(folder, "pack", "axe-core@4.10.3")) as package:
         source = package.extractfile("package/axe.min.js")
         assert source is not None
         return source.read().decode()
