@@ -10,6 +10,11 @@ def add(one: int, other: int) -> int:
     return one + other
 
 
+def total(numbers: list[int]) -> int:
+    """The sum of all."""
+    return sum(numbers)
+
+
 def process() -> int:
     """Which process did it."""
     return os.getpid()
