@@ -25,6 +25,11 @@ PAGES = [
 _FILE = re.compile(r"^```python\n# (\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROJECTS = [page for page in GUIDES if _FILE.search(page.read_text("utf-8"))]
 
+# What fits beside the list of pages: the rest of a longer line is out of sight until it is scrolled to. That
+# is no harm to a command that is copied, but a picture without its right side says something else.
+_PICTURE_COLUMNS = 92
+_PICTURE = re.compile(r"[─│▲▼►◄]")
+
 _END = "-- end of a block --"
 
 
@@ -56,3 +61,11 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
 def test_the_project_that_a_guide_shows_passes_its_tests(page: Path, tmp_path: Path) -> None:
     files = dict(_FILE.findall(page.read_text("utf-8")))
     assert " passed" in run_project(tmp_path, **files)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda page: page.stem
+)
+def test_the_pictures_of_a_page_are_seen_whole(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    assert [one for one in lines if _PICTURE.search(one) and len(one) > _PICTURE_COLUMNS] == []
