@@ -256,6 +256,26 @@ def test_who_may_only_read_sees_no_way_to_change(page: Page, start_server: Start
     expect(dialog).to_be_visible()
 
 
+def test_somebody_else_logs_in_by_typing_and_who_does_not_goes_on_as_before(
+    page: Page, server: ServerProcess
+) -> None:
+    # The name was typed before the one that stood there, and the overview stood still after Cancel.
+    server.call("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+info")
+    _open(page, server)
+    dialog = page.get_by_role("dialog", name="Log in")
+    page.get_by_role("button", name="Log in").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    server.call("SET", "a", "1")
+    keys = page.locator(".card", has=page.locator("dt", has_text="Keys")).locator(".big")
+    expect(keys).to_have_text("1")
+    page.get_by_role("button", name="Log in").click()
+    page.keyboard.type("reader")
+    page.keyboard.press("Tab")
+    page.keyboard.type("secret")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("as reader")).to_be_visible()
+
+
 def test_a_directive_is_explained_and_changed(page: Page, start_server: StartServer) -> None:
     server = start_server(http_port=free_port())
     _open(page, server, "configuration")

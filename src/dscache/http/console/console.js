@@ -53,10 +53,10 @@ async function begin() {
 }
 
 function askLogin() {
-  leave();
-  leave = () => {};
+  if (byId("login").open) return;
   byId("login-error").textContent = "";
-  if (!byId("login").open) byId("login").showModal();
+  byId("login").showModal();
+  byId("login-user").select();
 }
 
 byId("sections").append(...Object.entries(SECTIONS).map(([name, [title]]) => h("li", {}, h("a", { href: `#${name}` }, title))));
@@ -77,7 +77,11 @@ byId("login-form").addEventListener("submit", async (event) => {
     byId("login-error").textContent = error.message;
   }
 });
-addEventListener("needs-login", askLogin);
+addEventListener("needs-login", () => {
+  leave();
+  leave = () => {};
+  askLogin();
+});
 addEventListener("hashchange", (event) => {
   if (location.hash === "#main") return;
   show({ focus: Boolean(event) });
