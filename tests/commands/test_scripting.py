@@ -371,7 +371,16 @@ def test_select_in_a_script_stays_in_it(client: Client) -> None:
 # Ending scripts
 
 
-def test_a_slow_script_lets_others_be_told_and_can_be_killed(driver: Driver) -> None:
+@pytest.mark.parametrize(
+    "source",
+    [
+        "while true do pcall(function() while true do end end) end",
+        # No hook is called in the handler of an error that a hook has raised: it went on for ever.
+        "local function f() while true do end end while true do xpcall(f, f) end",
+        "local function f() while true do end end while true do pcall(coroutine.wrap(f)) end",
+    ],
+)
+def test_a_slow_script_lets_others_be_told_and_can_be_killed(driver: Driver, source: str) -> None:
     driver.run("CONFIG", "SET", "busy-reply-threshold", 1)
     other = driver.new_session()
     replies: list[object] = []
@@ -382,9 +391,7 @@ def test_a_slow_script_lets_others_be_told_and_can_be_killed(driver: Driver) -> 
             other.reply_sent()
 
     driver.engine.scripts.serve_meanwhile = serve
-    reply = text_of(
-        driver.run("EVAL", "while true do pcall(function() while true do end end) end", 0)
-    )
+    reply = text_of(driver.run("EVAL", source, 0))
     assert reply.startswith(b"-ERR Script killed by user with SCRIPT KILL. script: ")
     busy, killed = replies[:2]
     assert isinstance(busy, ErrorReply)

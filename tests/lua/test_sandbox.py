@@ -26,6 +26,13 @@ class Nobody:
         return None
 
 
+class Impatient(Nobody):
+    """Ends every script that it is asked about."""
+
+    def tick(self) -> bytes | None:
+        return b"ERR enough"
+
+
 @pytest.fixture
 def sandbox() -> Sandbox:
     return Sandbox(Nobody(), "7.4.1", 64 << 20, bytes)
@@ -159,6 +166,28 @@ def test_functions_are_functions_and_no_objects_of_python(sandbox: Sandbox) -> N
     assert run(sandbox, source) == []
 
 
+def test_xpcall_gives_what_its_handler_makes_of_the_error(sandbox: Sandbox) -> None:
+    source = "return {xpcall(function() error(%s, 0) end, %s)}"
+    assert run(sandbox, source % ("'x'", "function(e) return e .. '!', 'and more' end")) == [
+        None,
+        b"x!",
+    ]
+    assert run(sandbox, source % ("{5}", "function(e) return e[1] end")) == [None, 5]
+    for handler in ("error", "nil"):
+        assert run(sandbox, source % ("'x'", handler)) == [None, b"error in error handling"]
+    assert run(sandbox, "return {xpcall(function() return 1, 2 end, error)}") == [1, 1, 2]
+    assert b"bad argument #2 to 'xpcall'" in error_of(sandbox, "xpcall(error)")
+
+
+def test_what_takes_a_string_or_a_number_takes_nothing_else_for_one(sandbox: Sandbox) -> None:
+    for value in ("{}", "nil", "true"):
+        assert run(sandbox, f"return redis.sha1hex({value})") == b""
+        assert b"bad argument #1 to 'randomseed' (number expected" in error_of(
+            sandbox, f"math.randomseed({value})"
+        )
+    assert run(sandbox, "return redis.sha1hex(5)") == b"5"
+
+
 def test_the_collector_cannot_be_stopped(sandbox: Sandbox) -> None:
     assert b"invalid option" in error_of(sandbox, "collectgarbage('stop')")
 
@@ -180,6 +209,17 @@ def test_a_string_that_grows_without_end_is_an_error_and_the_next_script_runs(
 ) -> None:
     assert b"memory" in error_of(sandbox, "local s = 'x' while true do s = s .. s end")
     assert run(sandbox, "return 1") == 1
+
+
+@pytest.mark.parametrize(
+    "caught",
+    ["pcall(grow)", "xpcall(grow, type)", "coroutine.resume(coroutine.create(grow))"],
+)
+def test_who_catches_that_memory_ran_out_can_be_ended(caught: str) -> None:
+    """A loop round it went on for an hour: it takes seconds, and hardly any instructions."""
+    sandbox = Sandbox(Impatient(), "7.4.1", 64 << 20, bytes)
+    source = f"local function grow() local s = 'x' while true do s = s .. s end end {caught}"
+    assert error_of(sandbox, source) == b"ERR enough"
 
 
 def test_what_a_script_was_given_is_gone_when_it_has_run(sandbox: Sandbox) -> None:

@@ -79,6 +79,15 @@ hook = function()
   end
 end
 
+-- A string that grows until memory runs out takes a second and a few dozen instructions: a script that
+-- catches the error and begins again would run for an hour from one tick to the next.
+local function look_after(raised)
+  if raised == 'not enough memory' then
+    collectgarbage()
+    hook()
+  end
+end
+
 local function create(f)
   local thread = coroutine_create(f)
   sethook(thread, hook, '', TICK)
@@ -88,6 +97,15 @@ end
 local function finish_wrapped(ok, ...)
   if not ok then error((...), 0) end
   return ...
+end
+
+local function finish_resume(ok, ...)
+  if not ok then look_after((...)) end
+  return ok, ...
+end
+
+local function resume(...)
+  return finish_resume(coroutine_resume(...))
 end
 
 local function wrap(f)
@@ -109,6 +127,7 @@ end
 local function finish_pcall(ok, ...)
   if ok then return true, ... end
   local raised = ...
+  look_after(raised)
   local text = type(raised) == 'table' and rawget(raised, 'err')
   if type(text) == 'string' or type(text) == 'number' then return false, text end
   return false, raised
@@ -116,6 +135,22 @@ end
 
 local function seen_pcall(...)
   return finish_pcall(pcall(...))
+end
+
+-- Lua's own calls the handler while the error is on its way, and in an error that the hook has raised
+-- there is no hook: a handler that did not end could not be ended. So it is called when that is over.
+local function finish_xpcall(on_error, ok, ...)
+  if ok then return true, ... end
+  look_after((...))
+  local handled, result = pcall(on_error, (...))
+  if handled then return false, result end
+  return false, 'error in error handling'
+end
+
+local function seen_xpcall(...)
+  if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
+  local f, on_error = ...
+  return finish_xpcall(on_error, pcall(f))
 end
 
 -- Code made at run time: never byte code, which could do anything
@@ -167,8 +202,12 @@ end
 
 local random_high, random_low = 1193131, 13447950
 
-local function seed_random(seed)
-  seed = tonumber(seed) or 0
+local function seed_random(...)
+  local seed = tonumber((...))
+  if not seed then
+    local given = select('#', ...) == 0 and 'no value' or type((...))
+    error("bad argument #1 to 'randomseed' (number expected, got " .. given .. ')', 2)
+  end
   seed = (seed < 0 and -floor(-seed) or floor(seed)) % 4294967296
   local state = seed * 65536 + 13070
   random_high, random_low = floor(state / 16777216) % 16777216, state % 16777216
@@ -228,6 +267,11 @@ local function whole_number(value)
   return number < 0 and -floor(-number) or floor(number)
 end
 
+-- What C makes of a string or a number; nothing of anything else.
+local function text_of(value)
+  return (type(value) == 'string' or type(value) == 'number') and tostring(value) or ''
+end
+
 local function error_reply(...)
   local text = ...
   if select('#', ...) ~= 1 or type(text) ~= 'string' then
@@ -262,7 +306,7 @@ end
 
 function redis.sha1hex(...)
   if select('#', ...) ~= 1 then failed('wrong number of arguments') end
-  return sha1hex(tostring((...)))
+  return sha1hex(text_of((...)))
 end
 
 function redis.log(level, ...)
@@ -272,8 +316,7 @@ function redis.log(level, ...)
   if not (level >= 0 and level <= 3) then failed('Invalid log level.') end
   local words = {}
   for n = 1, select('#', ...) do
-    local word = select(n, ...)
-    words[n] = (type(word) == 'string' or type(word) == 'number') and tostring(word) or ''
+    words[n] = text_of((select(n, ...)))
   end
   log(level, concat(words, ' '))
 end
@@ -338,16 +381,17 @@ local function seen_pairs(t)
 end
 
 local globals = shared(real_globals, '_VERSION assert error gcinfo getmetatable ipairs'
-  .. ' next rawequal rawget select tonumber tostring type unpack xpcall')
+  .. ' next rawequal rawget select tonumber tostring type unpack')
 globals.rawset, globals.setmetatable = guarded(rawset), guarded(setmetatable)
 globals.getfenv, globals.setfenv = get_environment, set_environment
 globals.load, globals.loadstring = load_pieces, load_text
-globals.collectgarbage, globals.pairs, globals.pcall = collect, seen_pairs, seen_pcall
+globals.collectgarbage, globals.pairs = collect, seen_pairs
+globals.pcall, globals.xpcall = seen_pcall, seen_xpcall
 globals.string, globals.table = readonly(seen_string), readonly(seen_table)
 globals.math, globals.redis = readonly(seen_math), readonly(redis)
 globals.os = readonly({clock = os.clock})
 globals.coroutine = readonly({
-  create = create, wrap = wrap, resume = coroutine_resume, status = coroutine_status,
+  create = create, wrap = wrap, resume = resume, status = coroutine_status,
   running = coroutine_running, yield = coroutine.yield,
 })
 for name, library in pairs(libraries) do
