@@ -412,6 +412,14 @@ def test_info_counts_what_is_refused_by_reason(driver: Driver) -> None:
             ("CONFIG", "SET", "requirepass", "hidden"),
             ["CONFIG", "SET", "requirepass", "(redacted)"],
         ),
+        # Refused, and it stood there.
+        (("CONFIG", "SET", "masterauth", "hidden"), ["CONFIG", "SET", "masterauth", "(redacted)"]),
+        (
+            ("ACL", "DRYRUN", "default", "AUTH", "hidden"),
+            ["ACL", "DRYRUN", "default", "AUTH", "(redacted)"],
+        ),
+        (("COMMAND", "GETKEYS", "auth", "hidden"), ["COMMAND", "GETKEYS", "auth", "(redacted)"]),
+        (("COMMAND", "GETKEYS", "get", "key"), ["COMMAND", "GETKEYS", "get", "key"]),
     ],
 )
 def test_secrets_do_not_stand_in_the_slow_log(

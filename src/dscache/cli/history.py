@@ -24,9 +24,6 @@ _FILE: Final = ".dscache_history"
 #: Lines that are read back. A file with twice as many is cut down to them.
 _LINES: Final = 1000
 
-#: Directives of Redis that are passwords and that dscache does not have.
-_FOREIGN_SECRETS: Final = frozenset((b"masterauth", b"sentinel-pass"))
-
 
 def history_path() -> Path:
     """Where the history is kept."""
@@ -45,8 +42,6 @@ def may_hold_secret(guide: Guide, line: str) -> bool:
     first = words[0].lower()
     if first in (b"migrate", b"sentinel"):
         return any(word.lower() in (b"auth", b"auth2", b"auth-pass") for word in words)
-    if first == b"config" and any(word.lower() in _FOREIGN_SECRETS for word in words):
-        return True
     command = guide.command(words)
     return command is not None and redacted(command, words) != words
 
