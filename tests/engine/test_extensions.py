@@ -203,6 +203,16 @@ def test_a_reply_that_holds_itself_is_refused() -> None:
     assert with_command("X", answers(loop)).run("X") == expected
 
 
+def test_a_reply_that_is_nested_too_deeply_is_refused() -> None:
+    """The server took gigabytes for it, and ended."""
+    deep: object = b"x"
+    for _ in range(100):
+        deep = [deep]
+    assert with_command("X", answers(deep)).run("X") == deep
+    expected = b"-ERR the extension's X failed: ValueError: a reply is nested more than 100 deep"
+    assert with_command("X", answers([deep])).run("X") == expected
+
+
 def test_errors_of_commands_can_be_caught_and_are_the_reply_otherwise() -> None:
     def body(db: Database, keys: list[bytes], args: list[bytes]) -> object:
         if args:

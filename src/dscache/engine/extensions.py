@@ -47,6 +47,8 @@ log: Final = logging.getLogger("dscache")
 
 _WRITES: Final = WRITE | DENYOOM | NOSCRIPT
 _READS: Final = READONLY | NOSCRIPT
+#: Containers of a reply inside each other. Compiled functions may call themselves until C's stack ends.
+_DEEPEST: Final = 100
 _LINE_BREAKS: Final = str.maketrans("\r\n", "  ")
 
 
@@ -287,6 +289,8 @@ def _reply_of(value: object, around: list[object]) -> object:
         return value
     if any(value is outer for outer in around):
         raise ValueError("a reply holds itself")
+    if len(around) == _DEEPEST:
+        raise ValueError(f"a reply is nested more than {_DEEPEST} deep")
     inside = [*around, value]
     if isinstance(value, (list, tuple)):
         return [_reply_of(item, inside) for item in value]
