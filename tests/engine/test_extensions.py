@@ -12,7 +12,7 @@ from dscache.commands import all_registries
 from dscache.commands.table import build_table
 from dscache.engine.extensions import add_commands, library_of
 from dscache.errors import CommandError, ExtensionError
-from dscache.extension import OK, Body, Database, Extension, ReplyError
+from dscache.extension import OK, Body, Database, Extension, ReplyError, Status
 
 
 def with_command(syntax: str, body: Body, *, writes: bool = True) -> Driver:
@@ -183,7 +183,16 @@ def test_what_it_is_given_is_its_own_to_change() -> None:
         (None, None),
         (OK, b"OK"),
         (b"raw", b"raw"),
-        ("text", "text"),
+        ("text", b"text"),
+        # Its connection was closed.
+        (
+            "\udc80",
+            (
+                b"-ERR the extension's X failed: UnicodeEncodeError: 'utf-8' codec can't encode"
+                b" character '\\udc80' in position 0: surrogates not allowed"
+            ),
+        ),
+        (Status(b"a\nb"), b"-ERR the extension's X failed: ValueError: a status is one line"),
         (-1, -1),
         (True, True),
         (1.5, 1.5),
@@ -225,7 +234,7 @@ def test_errors_of_commands_can_be_caught_and_are_the_reply_otherwise() -> None:
     driver = with_command("X key [catch]", body)
     driver.run("SET", "k", "a")
     assert driver.run("X", "k") == b"-ERR value is not an integer or out of range"
-    assert driver.run("X", "k", "1") == "caught ERR value is not an integer or out of range"
+    assert driver.run("X", "k", "1") == b"caught ERR value is not an integer or out of range"
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,14 @@ def _reply_of(value: object, around: list[object]) -> object:
 
     Raises TypeError or ValueError for what is no reply.
     """
-    if value is None or isinstance(value, (bytes, str, bool, float, Status)):
+    if value is None or isinstance(value, (bytes, bool, float)):
+        return value
+    if isinstance(value, str):
+        # Here, where what cannot be encoded is an error still.
+        return value.encode()
+    if isinstance(value, Status):
+        if b"\r" in value.text or b"\n" in value.text:
+            raise ValueError("a status is one line")
         return value
     if isinstance(value, int):
         if not I64_MIN <= value <= I64_MAX:
