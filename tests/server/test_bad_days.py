@@ -70,6 +70,14 @@ def test_the_directory_of_a_running_server(start_server: StartServer) -> None:
     server.start()
 
 
+def test_a_file_of_users_that_is_not_there(tmp_path: Path) -> None:
+    """A traceback stood before the message."""
+    path = tmp_path / "users.acl"
+    code, said = _serve("--dir", str(tmp_path / "data"), "--port", "0", "--aclfile", str(path))
+    assert code == 1
+    assert f"Error loading ACLs, opening file '{path}': No such file or directory" in said
+
+
 def test_a_port_in_use(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     port = server.address[1]

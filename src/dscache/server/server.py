@@ -81,7 +81,8 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._turn_wanted = False
+        #: A turn is coming; or there is no engine yet that could have one.
+        self._turn_wanted = True
         self._stopping = False
         self._save = True
         self._signals = 0
@@ -143,6 +144,8 @@ class Server:
         engine = self._engine = open_for_clients(
             config, directory, table, extensions, self._want_turn, self._wake
         )
+        self._turn_wanted = False
+        self._want_turn()
         self._clients = Clients(engine)
         engine.clients_bytes = self._clients_bytes
         engine.on_shutdown = self.stop
