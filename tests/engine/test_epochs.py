@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from dscache.engine.session import Session
 from dscache.errors import DscacheError
-from manual_workers import ScriptedEngine
+from dscache.store.batch import Batch
+from manual_workers import CountingStore, ScriptedEngine
 from residents import check_memory, check_quiet
 from stored import stored_databases
 
@@ -178,14 +180,18 @@ def test_one_epoch_serves_all_barriers_that_came_before_its_cut(scripted: Script
 # Room
 
 
-def full_of_dirt(maxmemory_mb: int = 8) -> tuple[ScriptedEngine, Session]:
-    """An engine whose memory is full of what is not on disk, and the client that filled it."""
-    scripted = ScriptedEngine(maxmemory=f"{maxmemory_mb}mb")
+def full_of_dirt(store: CountingStore | None = None) -> tuple[ScriptedEngine, Session]:
+    """An engine whose memory is full of what is not on disk, all of it encoded that is being saved, and the
+    client that filled it and waits."""
+    scripted = ScriptedEngine(store, maxmemory="8mb")
     writer = scripted.new_session()
     scripted.run("SET", "there", "v")
     scripted.save()
     for number in range(10_000):
-        if not scripted.start("SET", f"k{number}", b"v" * 1000, session=writer):
+        if scripted.start("SET", f"k{number}", b"v" * 1000, session=writer):
+            continue
+        scripted.encode()
+        if writer.wait is not None:
             return scripted, writer
     raise AssertionError("the memory is never full")
 
@@ -198,6 +204,46 @@ def test_a_writer_waits_when_memory_is_full_of_what_is_not_on_disk() -> None:
     residency = scripted.engine.residency
     # Half for what is dirty or saving, a value's length too many at most.
     assert residency.entries_bytes <= residency.limit_bytes
+
+
+class TalkativeStore(CountingStore):
+    """Says how far it is with a commit, and lets the engine look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def commit(self, batch: Batch) -> None:
+        """See ``CountingStore``."""
+        for applied in range(0, len(batch.operations), 64):
+            batch.note_applied(applied)
+            self.meanwhile()
+        super().commit(batch)
+
+
+def test_writers_go_on_by_and_by_while_an_epoch_is_being_saved() -> None:
+    store = TalkativeStore()
+    scripted, _ = full_of_dirt(store=store)
+    written: list[int] = []
+
+    def write_until_there_is_no_room() -> None:
+        scripted.be_quiet()
+        number = 0
+        while scripted.engine.room.writers_waiting == 0:
+            name = f"{len(written)}:{number}"
+            scripted.start("SET", name, b"v" * 1000, session=scripted.new_session())
+            number += 1
+        written.append(number)
+
+    store.meanwhile = write_until_there_is_no_room
+    scripted.workers.run_commit()
+    # Some go on again and again, never many at once. (The first time for all that has been looked up before.)
+    assert sum(number > 0 for number in written) > 5
+    assert max(written[1:]) < sum(written) / 20
+    store.meanwhile = lambda: None
+    scripted.be_quiet()
+    scripted.save()
+    check_memory(scripted.engine)
 
 
 def test_readers_go_on_while_writers_wait() -> None:

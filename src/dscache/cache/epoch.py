@@ -16,6 +16,11 @@ from dscache.errors import DscacheError
 from dscache.store.batch import Batch
 from dscache.values.base import Apart
 
+# What part of an epoch's time its steps take, about.
+_ENCODING: Final = 0.1
+_SETTLING: Final = 0.4
+_APPLYING: Final = 0.5
+
 #: Later than any due time.
 NEVER_MS: Final = 1 << 62
 
@@ -86,6 +91,12 @@ class Epoch:
         #: Entries handled so far by the step that is under way.
         self.done: i64 = 0
         self.seconds = 0.0
+        #: All entries are in the batch, which is the commit thread's now.
+        self.is_encoded = False
+        #: Unsettled entries that the commit thread has looked up.
+        self.looked_up: i64 = 0
+        #: The share of its way that was announced last (``Flusher.on_progress``).
+        self.announced = 0.0
         # The outcome, filled in by the commit thread.
         self.settled = False
         self.corrections: list[Correction] = []
@@ -93,6 +104,19 @@ class Epoch:
         # The corrections have been applied.
         self.is_counted = False
 
+    def progress(self) -> float:
+        """How much of its way is behind it, from 0 to 1, as good as one can tell. From any thread. O(1)."""
+        if not self.is_encoded:
+            return _ENCODING * _share(self.done, len(self.entries))
+        found = _ENCODING + _APPLYING * _share(self.batch.applied, len(self.batch.operations))
+        if self.settled:
+            return found + _SETTLING
+        return found + _SETTLING * _share(self.looked_up, len(self.unsettled))
+
     def surplus_of(self, space: Space) -> int:
         """Keys that ``space`` counted as new at the cut and that were not. O(spaces)."""
         return sum(int(one.keys) for one in self.corrections if one.space is space)
+
+
+def _share(part: i64, whole: int) -> float:
+    return min(float(part) / whole, 1.0) if whole else 0.0

@@ -55,6 +55,9 @@ from dscache.values.hash import field_due_in
 # Entries handled between two looks at the clock.
 _STEP: Final = 64
 
+# The event loop's thread is woken each time so much more of an epoch has been saved.
+_ANNOUNCED_STEP: Final = 1 / 32
+
 # Old records read at a time while settling; each may be INLINE_PAYLOAD_BYTES long.
 _SETTLE_STEP: Final = 64
 
@@ -215,6 +218,11 @@ class Flusher:
         """Whether an epoch is on its way."""
         return self._epoch is not None
 
+    def progress(self) -> float:
+        """How much of its way the epoch that is being saved has behind it, from 0 to 1. O(1)."""
+        epoch = self._epoch
+        return 1.0 if epoch is None or self._finishing else epoch.progress()
+
     @property
     def encoding(self) -> int:
         """Number of the epoch that is being encoded; 0 if there is none."""
@@ -288,7 +296,9 @@ class Flusher:
                 if epoch.done < total and time.perf_counter() > deadline:
                     return True
             self._encoding = False
+            epoch.is_encoded = True
             self._charge_batch(epoch)
+            epoch.batch.on_progress = self._announce
             self.committing_since = time.perf_counter()
             self._submit(lambda: self._save(epoch))
         elif self._finishing:
@@ -458,6 +468,8 @@ class Flusher:
                 if field_due_ms and not one.keeps_payload:
                     stored = expiry_key(field_generation(generation), field_due_ms, one.key)
                     removals.delete(EXPIRES, stored)
+            epoch.looked_up += len(step)
+            self._announce()
         for tally in epoch.tally:
             correction = corrections.get(tally.space.generation)
             if correction is not None:
@@ -467,6 +479,15 @@ class Flusher:
         epoch.corrections = list(corrections.values())
         epoch.batch.prepend(removals)
         epoch.settled = True
+
+    def _announce(self) -> None:
+        """Wake the event loop's thread now and then: who waits for room may find some."""
+        epoch = self._epoch
+        assert epoch is not None
+        progress = epoch.progress()
+        if progress >= epoch.announced + _ANNOUNCED_STEP:
+            epoch.announced = progress
+            self._post(_look)
 
     # Back in the event loop's thread
 
@@ -598,6 +619,10 @@ class Flusher:
         self.retry_at = now + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
         self._oldest_dirty = self.oldest_change
+
+
+def _look() -> None:
+    """Being woken is all: see ``Engine.turn``."""
 
 
 def _no_position() -> bytes:

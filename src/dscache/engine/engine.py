@@ -623,8 +623,8 @@ class Engine:
             more = self.field_expiry.work() or more
         if self.redo.is_on:
             self.redo.turn()
-            if self.room.writers_waiting and not self.redo.is_full:
-                self._after_work()
+        if self.room.writers_waiting and not self.redo.is_full:
+            self._after_work()
         # Behind all that changes keys.
         if self.tracking.has_work:
             more = self.tracking.work() or more

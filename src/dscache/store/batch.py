@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mypy_extensions import i64
 
 
@@ -14,6 +16,10 @@ class Batch:
         #: (column, begin, end): delete every key with begin <= key < end. Applied first.
         self.ranges: list[tuple[int, bytes, bytes]] = []
         self.size_bytes: i64 = 0
+        #: Operations that the store has applied so far.
+        self.applied: i64 = 0
+        #: Called when ``applied`` has grown, in the thread that commits.
+        self.on_progress: Callable[[], None] = _nobody_looks
 
     def put(self, column: int, key: bytes, value: bytes) -> None:
         """Store ``value`` under ``key``."""
@@ -31,7 +37,16 @@ class Batch:
             self.operations = other.operations + self.operations
             self.size_bytes += other.size_bytes
 
+    def note_applied(self, operations: int) -> None:
+        """The store has applied so many of the operations. A store need not say so."""
+        self.applied = operations
+        self.on_progress()
+
     def delete_range(self, column: int, begin: bytes, end: bytes) -> None:
         """Remove every key with ``begin <= key < end``. O(1), whatever the range holds."""
         self.ranges.append((column, begin, end))
         self.size_bytes += len(begin) + len(end)
+
+
+def _nobody_looks() -> None:
+    """How far the store is does not matter."""

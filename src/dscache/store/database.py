@@ -13,6 +13,7 @@ same figures before each slice.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -95,8 +96,9 @@ class Database:
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True  # type: ignore[method-assign, assignment]
 
-    def apply(self, operations: list[Operation]) -> None:
-        """Write operations, a slice at a time. Raises Stalled, with a part of them written."""
+    def apply(self, operations: list[Operation], applied: Callable[[int], None]) -> None:
+        """Write operations, a slice at a time; ``applied`` is told how many, after each. Raises Stalled,
+        with a part of them written."""
         first = 0
         total = len(operations)
         while first < total:
@@ -107,6 +109,7 @@ class Database:
                 last += 1
             self._write(operations[first:last])
             first = last
+            applied(last)
             time.sleep(0)  # the event loop may be waiting for the GIL
 
     def _write(self, operations: list[Operation]) -> None:

@@ -35,6 +35,7 @@ import os
 import shutil
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -156,7 +157,7 @@ class RocksStore:
                 self._path, self._cache, self._write_buffers, self._budget, hold_back
             )
             while batch is not None:
-                database.apply(batch)
+                database.apply(batch, _nobody_looks)
                 batch = next(batches, None)
         except Exception as error:
             self._stopped(str(error))
@@ -179,7 +180,7 @@ class RocksStore:
         if self._behind == _EVEN:
             return
         if self._behind == _UNAPPLIED:
-            self._apply(self._unapplied)
+            self._apply(self._unapplied, _nobody_looks)
             return
         self._require_working_disk()
         self._gate.shut()
@@ -248,7 +249,7 @@ class RocksStore:
         except OSError as error:
             raise StoreError(f"the journal cannot be written: {error.strerror}") from error
         try:
-            self._apply(operations)
+            self._apply(operations, batch.note_applied)
         except Stalled:
             raise
         except StoreError:
@@ -257,11 +258,11 @@ class RocksStore:
         self._bytes_written += batch.size_bytes
         self._tidy_up()
 
-    def _apply(self, operations: list[Operation]) -> None:
+    def _apply(self, operations: list[Operation], applied: Callable[[int], None]) -> None:
         """Give a batch to RocksDB. It is already durable in the journal."""
         assert self._database is not None
         try:
-            self._database.apply(operations)
+            self._database.apply(operations, applied)
         except Stalled as stalled:
             self._behind = _UNAPPLIED
             self._trouble = str(stalled)
@@ -416,6 +417,10 @@ class RocksStore:
             database.close()
         if self._behind != _EVEN:
             raise StoreError(f"RocksDB cannot write out its buffers: {self._trouble}")
+
+
+def _nobody_looks(applied: int) -> None:
+    """How far it is does not matter: nobody waits for a part of it."""
 
 
 def _unusable(directory: Path, error: OSError) -> StoreError:
