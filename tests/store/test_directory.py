@@ -29,12 +29,13 @@ def test_progress_grows_with_each_file_up_to_the_total(tmp_path: Path) -> None:
 
 def test_tables_become_links_and_what_may_change_does_not(tmp_path: Path) -> None:
     (tmp_path / "data" / "rocksdb").mkdir(parents=True)
-    for name in ("FORMAT", "rocksdb/1.sst", "rocksdb/CURRENT"):
+    for name in ("FORMAT", "rocksdb/1.sst", "rocksdb/2.blob", "rocksdb/CURRENT"):
         (tmp_path / "data" / name).write_text(name)
     (tmp_path / "copy").mkdir()
     with DataFiles(tmp_path / "data") as files:
         files.copy(tmp_path / "copy", lambda _: None)
-    assert (tmp_path / "copy/rocksdb/1.sst").stat().st_nlink == 2
+    for name in ("rocksdb/1.sst", "rocksdb/2.blob"):
+        assert (tmp_path / "copy" / name).stat().st_nlink == 2
     for name in ("FORMAT", "rocksdb/CURRENT"):
         assert (tmp_path / "copy" / name).stat().st_nlink == 1
         assert (tmp_path / "copy" / name).read_text() == name

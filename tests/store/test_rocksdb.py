@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from dscache.errors import StoreDamagedError, StoreError, StoreFormatError, StoreLockedError
-from dscache.store.base import DATA, META
+from dscache.store.base import DATA, META, PAYLOADS
 from dscache.store.batch import Batch
 from dscache.store.database import Database, Stalled
 from dscache.store.journal import Operation
@@ -319,6 +319,50 @@ def test_the_journal_stays_short_under_constant_load(directory: Path) -> None:
         longest = max(longest, len(list((directory / "journal").iterdir())))
     store.close()
     assert longest <= 20
+
+
+# Large payloads
+
+
+def payloads_of(names: Iterable[int], random: Random) -> Batch:
+    """Payloads of 20 kB that do not compress."""
+    batch = Batch()
+    for name in names:
+        batch.put(PAYLOADS, b"%08d" % name, random.randbytes(20_000))
+    return batch
+
+
+def test_large_payloads_are_written_once(directory: Path) -> None:
+    store = open_store(directory)
+    random = Random(1)
+    for first in range(0, 1000, 10):
+        store.commit(payloads_of(range(first, first + 10), random))
+    blobs = sum(file.stat().st_size for file in directory.rglob("*.blob"))
+    tables = sum(file.stat().st_size for file in directory.rglob("*.sst"))
+    journal = sum(file.stat().st_size for file in directory.rglob("*.journal"))
+    assert 20e6 - journal < blobs < 21e6
+    assert tables < 1e6
+    assert store.disk_bytes() > 20e6
+    store.close()
+
+
+@pytest.mark.slow
+def test_what_overwritten_payloads_leave_behind_is_collected(directory: Path) -> None:
+    store = open_store(directory)
+    random = Random(1)
+    latest: dict[bytes, bytes | None] = {}
+    most_bytes = 0
+    for _ in range(200):
+        batch = payloads_of(random.sample(range(200), 20), random)
+        store.commit(batch)
+        latest |= {key: value for _, key, value in batch.operations}
+        most_bytes = max(most_bytes, store.disk_bytes())
+    # 80 MB have been written to 4 MB of payloads.
+    assert most_bytes < 24e6
+    store.close()
+    store = open_store(directory)
+    assert store.read_many(PAYLOADS, list(latest)) == list(latest.values())
+    store.close()
 
 
 # When RocksDB fails

@@ -31,9 +31,14 @@ from rocksdict import (
 )
 
 from dscache.errors import StoreError
-from dscache.store.base import COLUMN_NAMES
+from dscache.store.base import COLUMN_NAMES, PAYLOADS
 from dscache.store.journal import Operation
-from dscache.store.options import column_options, database_options, write_buffer_bytes
+from dscache.store.options import (
+    column_options,
+    database_options,
+    keep_in_blob_files,
+    write_buffer_bytes,
+)
 
 # Records per RocksDB write: 64 keep the GIL for about 0.1 ms (measured; 512 for 1 ms).
 _SLICE: Final = 64
@@ -43,6 +48,9 @@ _SLICE_BYTES: Final = 128 * 1024
 # is looked at by a read): where RocksDB would begin to slow writers down.
 _MAX_FULL_MEMTABLES: Final = 3
 _MAX_LEVEL_0_TABLES: Final = 20
+
+# Beyond this share of garbage, blob files are collected.
+_MOST_GARBAGE: Final = 0.5
 
 # How long it waits between two looks, and how often it looks before it reports a failed commit.
 _STALL_PAUSE_SECONDS: Final = 0.002
@@ -86,6 +94,8 @@ class Database:
             if hold_back:
                 options[name].set_write_buffer_size(_NO_LIMIT_BYTES)
                 options[name].set_disable_auto_compactions(True)
+        keep_in_blob_files(options[COLUMN_NAMES[PAYLOADS]])
+        self._collects_garbage = False
         if hold_back:
             buffers.set_buffer_size(_NO_LIMIT_BYTES)
         self._db = Rdict(str(path), database_options(buffers), options, AccessType.read_write())
@@ -154,6 +164,21 @@ class Database:
                     "disable_auto_compactions": "false",
                 }
             )
+
+    def mind_garbage(self) -> None:
+        """Have RocksDB collect garbage in blob files while more than half of what is in them is garbage.
+
+        Then its next compactions do so. So what is written again for that is at most as much as has been
+        overwritten, whatever the size of the whole. Switching keeps the GIL for some ms, in which RocksDB
+        writes a file of its options: twice for each time that half of all payloads are overwritten.
+        """
+        payloads = self.columns[PAYLOADS]
+        garbage = payloads.property_int_value("rocksdb.live-blob-file-garbage-size") or 0
+        size = payloads.property_int_value("rocksdb.live-blob-file-size") or 0
+        if (garbage > _MOST_GARBAGE * size) != self._collects_garbage:
+            self._collects_garbage = not self._collects_garbage
+            value = "true" if self._collects_garbage else "false"
+            payloads.set_options({"enable_blob_garbage_collection": value})
 
     def copy(self, path: Path) -> None:
         """Make a copy of all that has been written out; its tables are hard links to ours, or copies if

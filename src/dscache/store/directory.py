@@ -25,7 +25,8 @@ PARTS: Final = ("rocksdb", "journal", "appendonlydir")
 #: And, while a snapshot is written, what that is read from.
 SNAPSHOT_NAME: Final = "snapshot"
 
-_TABLE_SUFFIX: Final = ".sst"
+# Of files that never change: tables, and what large payloads are in.
+_FINAL_SUFFIXES: Final = (".sst", ".blob")
 
 
 class DirectoryLock:
@@ -106,8 +107,9 @@ class DataFiles:
             self._lock.release()
 
     def copy(self, target: Path, on_progress: Callable[[int], None]) -> None:
-        """Copy them to the folder ``target``. Tables never change, so they become hard links where that is
-        possible. ``on_progress`` is told after each file how many bytes are on disk. Raises OSError."""
+        """Copy them to the folder ``target``. What never changes once it is written becomes a hard link where
+        that is possible. ``on_progress`` is told after each file how many bytes are on disk. Raises
+        OSError."""
         done_bytes = 0
         for name, files in self._folders.items():
             (target / name).mkdir()
@@ -122,7 +124,7 @@ class DataFiles:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    if source.suffix == _TABLE_SUFFIX:
+    if source.suffix in _FINAL_SUFFIXES:
         try:
             target.hardlink_to(source)
         except OSError:

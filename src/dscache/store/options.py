@@ -31,6 +31,9 @@ MANIFEST_BYTES: Final = 4 * 1024 * 1024
 # A limit that is not reached.
 _NEVER: Final = 1 << 20
 
+# Files that garbage collection writes; those of a memtable are as large as that is.
+_BLOB_FILE_BYTES: Final = 64 * 1024 * 1024
+
 _MIN_WRITE_BUFFER_BYTES: Final = 256 * 1024
 _MAX_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
 
@@ -103,3 +106,21 @@ def column_options(cache: Cache, buffer_bytes: int) -> Options:
     options.set_target_file_size_base(16 * 1024 * 1024)
     options.set_max_bytes_for_level_base(64 * 1024 * 1024)
     return options
+
+
+def keep_in_blob_files(options: Options) -> None:
+    """For the column of large payloads: its tables hold only where in which blob file each one is.
+
+    So compaction does not write payloads again. Measured with values of 100 kB, half of which compresses,
+    500 MB of them, then 3 GB of random overwrites: 2.4 GB written instead of 8.1, no more on disk; without
+    overwrites what is written is written once, where the levels were at 4.7 times with 1 GB, and growing.
+
+    Collecting garbage is off, and switched on by ``Database.mind_garbage``: as long as it is on, each
+    compaction writes what is still valid in the oldest quarter of all files once more, whether anything in
+    them is garbage or not.
+    """
+    options.set_enable_blob_files(True)
+    options.set_min_blob_size(0)
+    options.set_blob_compression_type(DBCompressionType.lz4())
+    options.set_blob_file_size(_BLOB_FILE_BYTES)
+    options.set_blob_gc_age_cutoff(0.25)

@@ -281,7 +281,7 @@ class RocksStore:
         self._unapplied = []
 
     def _tidy_up(self) -> None:
-        """After a commit: let journal segments go whose memtables are files.
+        """After a commit: let journal segments go whose memtables are files, and mind garbage.
 
         Starting to write them out and finding it done are two calls of this, so that no commit waits.
         What fails here does not undo the commit; the next one begins with catching up.
@@ -301,6 +301,7 @@ class RocksStore:
             elif waiting > 0 and database.is_written_out():
                 journal.drop_retired(self._flushing)
                 self._flushing = 0
+            database.mind_garbage()
         except Exception as error:  # rocksdict raises nothing more precise
             self._stopped(str(error))
 
@@ -351,7 +352,7 @@ class RocksStore:
         return self._memory_bytes
 
     def disk_bytes(self) -> int:
-        """Table files and journal."""
+        """Table files, blob files and journal."""
         self._measure()
         return self._disk_bytes + self._journal.size_bytes()
 
@@ -367,6 +368,7 @@ class RocksStore:
                     self._cache.get_usage() + self._write_buffers.get_usage() + tables
                 )
                 self._disk_bytes = database.sum_of("rocksdb.total-sst-files-size")
+                self._disk_bytes += database.sum_of("rocksdb.total-blob-file-size")
         finally:
             self._gate.leave()
 
