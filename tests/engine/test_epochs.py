@@ -215,7 +215,8 @@ class TalkativeStore(CountingStore):
 
     def commit(self, batch: Batch) -> None:
         """See ``CountingStore``."""
-        for applied in range(0, len(batch.operations), 64):
+        batch.taken = len(batch.operations)
+        for applied in range(0, batch.taken, 64):
             batch.note_applied(applied)
             self.meanwhile()
         super().commit(batch)

@@ -40,6 +40,15 @@ def open_store(directory: Path, budget_bytes: int = BUDGET_BYTES) -> RocksStore:
     return RocksStore(directory, budget_bytes)
 
 
+def commit(store: RocksStore, batch: Batch) -> None:
+    """Commit a copy: the store takes what is in a batch, and tests look at it afterwards."""
+    copy = Batch()
+    copy.ranges = list(batch.ranges)
+    copy.operations = list(batch.operations)
+    copy.size_bytes = batch.size_bytes
+    store.commit(copy)
+
+
 def batch_of(**pairs: bytes) -> Batch:
     batch = Batch()
     for key, value in pairs.items():
@@ -59,6 +68,7 @@ def numbered_batch(first: int, count: int, value_bytes: int = 300) -> Batch:
 def holds(store: RocksStore, batch: Batch) -> bool:
     """Whether everything that the batch stored is there."""
     keys = [key for _, key, _ in batch.operations]
+    assert keys
     return store.read_many(DATA, keys) == [value for _, _, value in batch.operations]
 
 
@@ -71,7 +81,7 @@ def all_of(store: RocksStore) -> dict[bytes, bytes]:
 
 def test_what_was_committed_is_there_after_a_close(directory: Path) -> None:
     store = open_store(directory)
-    store.commit(batch_of(a=b"1", b=b"2"))
+    commit(store, batch_of(a=b"1", b=b"2"))
     store.close()
     assert list((directory / "journal").iterdir()) == []
     store = open_store(directory)
@@ -88,7 +98,7 @@ def test_closing_twice_is_closing_once(directory: Path) -> None:
 
 def test_a_closed_store_says_so(directory: Path) -> None:
     store = open_store(directory)
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     snapshot = store.snapshot()
     store.close()
     with pytest.raises(StoreError, match="the store is closed"):
@@ -103,7 +113,7 @@ def test_a_closed_store_says_so(directory: Path) -> None:
 
 def test_a_snapshot_nobody_closed_does_not_keep_the_directory(directory: Path) -> None:
     store = open_store(directory)
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     snapshot = store.snapshot()
     assert snapshot.scan(DATA, *EVERYTHING, 9, 9) == [(b"a", b"1")]
     store.close()
@@ -129,7 +139,7 @@ def test_a_second_store_is_refused_and_told_who_has_the_first(directory: Path) -
     with pytest.raises(StoreLockedError, match=rf"in use .*\(process {os.getpid()}\)"):
         open_store(directory)
     # The refusal does no harm.
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     assert all_of(store) == {b"a": b"1"}
     store.close()
     open_store(directory).close()
@@ -170,7 +180,7 @@ def test_a_directory_of_another_format_is_refused(
     directory: Path, mark: str, complaint: str
 ) -> None:
     store = open_store(directory)
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     store.close()
     own = (directory / "FORMAT").read_bytes()
     (directory / "FORMAT").write_bytes(mark.encode("latin-1"))
@@ -315,7 +325,7 @@ def test_the_journal_stays_short_under_constant_load(directory: Path) -> None:
     store = open_store(directory)
     longest = 0
     for first in range(0, 60_000, 1000):
-        store.commit(numbered_batch(first, 1000))
+        commit(store, numbered_batch(first, 1000))
         longest = max(longest, len(list((directory / "journal").iterdir())))
     store.close()
     assert longest <= 20
@@ -336,7 +346,7 @@ def test_large_payloads_are_written_once(directory: Path) -> None:
     store = open_store(directory)
     random = Random(1)
     for first in range(0, 1000, 10):
-        store.commit(payloads_of(range(first, first + 10), random))
+        commit(store, payloads_of(range(first, first + 10), random))
     blobs = sum(file.stat().st_size for file in directory.rglob("*.blob"))
     tables = sum(file.stat().st_size for file in directory.rglob("*.sst"))
     journal = sum(file.stat().st_size for file in directory.rglob("*.journal"))
@@ -354,7 +364,7 @@ def test_what_overwritten_payloads_leave_behind_is_collected(directory: Path) ->
     most_bytes = 0
     for _ in range(200):
         batch = payloads_of(random.sample(range(200), 20), random)
-        store.commit(batch)
+        commit(store, batch)
         latest |= {key: value for _, key, value in batch.operations}
         most_bytes = max(most_bytes, store.disk_bytes())
     # 80 MB have been written to 4 MB of payloads.
@@ -394,7 +404,7 @@ def commit_until_it_fails(
         batch = numbered_batch(first, 500, value_bytes)
         first += 500
         try:
-            store.commit(batch)
+            commit(store, batch)
         except StoreError:
             return committed, batch
         committed.append(batch)
@@ -406,7 +416,7 @@ class BrokenStore:
     def __init__(self, directory: Path) -> None:
         self.store = open_store(directory)
         before = numbered_batch(0, 2000)
-        self.store.commit(before)
+        commit(self.store, before)
         self.trouble = Trouble(directory)
         self.trouble.begin()
         committed, self.failed = commit_until_it_fails(self.store, 2000)
@@ -432,7 +442,7 @@ def test_after_a_disk_error_reads_go_on_and_commits_fail(broken: BrokenStore) ->
     size_bytes = broken.store.disk_bytes()
     for _ in range(5):
         with pytest.raises(StoreError, match="RocksDB cannot write"):
-            broken.store.commit(numbered_batch(90_000, 500))
+            commit(broken.store, numbered_batch(90_000, 500))
     with pytest.raises(StoreError, match="RocksDB cannot write"):
         broken.store.catch_up()
     # Tries do not make the journal longer, and do not close what can be read.
@@ -442,9 +452,9 @@ def test_after_a_disk_error_reads_go_on_and_commits_fail(broken: BrokenStore) ->
 
 def test_when_the_disk_works_again_so_do_commits(broken: BrokenStore, directory: Path) -> None:
     broken.trouble.end()
-    broken.store.commit(broken.failed)
+    commit(broken.store, broken.failed)
     later = numbered_batch(90_000, 5000)
-    broken.store.commit(later)
+    commit(broken.store, later)
     assert broken.holds_what_was_committed()
     assert holds(broken.store, later)
     broken.store.close()
@@ -468,7 +478,7 @@ def test_a_restart_after_a_disk_error_loses_nothing(broken: BrokenStore, directo
     broken.trouble.end()
     store = open_store(directory)
     assert all(holds(store, batch) for batch in broken.committed)
-    store.commit(broken.failed)
+    commit(store, broken.failed)
     store.close()
 
 
@@ -505,7 +515,7 @@ def test_snapshots_and_readers_survive_the_recovery_or_say_that_they_did_not(
     for reader in readers:
         reader.start()
     broken.trouble.end()
-    store.commit(broken.failed)
+    commit(store, broken.failed)
     done.set()
     for reader in readers:
         reader.join()
@@ -519,7 +529,7 @@ def test_a_batch_that_rocksdb_was_too_slow_to_take_is_applied_before_the_next(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(directory)
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     slices = 0
     write = Database._write
 
@@ -534,13 +544,13 @@ def test_a_batch_that_rocksdb_was_too_slow_to_take_is_applied_before_the_next(
     late = numbered_batch(0, 1000)
     for _ in range(2):
         with pytest.raises(StoreError, match="does not keep up"):
-            store.commit(late)
+            commit(store, late)
     journal_bytes = sum(path.stat().st_size for path in (directory / "journal").iterdir())
     assert journal_bytes < 2 * late.size_bytes
     monkeypatch.undo()
     store.catch_up()
     assert holds(store, late)
-    store.commit(batch_of(a=b"2"))
+    commit(store, batch_of(a=b"2"))
     assert store.read_many(DATA, [b"a"]) == [b"2"]
     store.close()
 
@@ -562,7 +572,7 @@ def test_a_batch_that_was_applied_in_part_is_whole_after_a_close(
     monkeypatch.setattr(Database, "_write", stalling)
     late = numbered_batch(0, 1000)
     with pytest.raises(StoreError, match="does not keep up"):
-        store.commit(late)
+        commit(store, late)
     with pytest.raises(StoreError, match="cannot write out its buffers"):
         store.close()
     monkeypatch.undo()
@@ -623,15 +633,15 @@ def test_a_full_disk_fails_commits_and_loses_nothing(small_disk: Path, ballast_b
     assert committed
     for _ in range(3):
         with pytest.raises(StoreError, match="No space left on device"):
-            store.commit(failed)
+            commit(store, failed)
     assert all(holds(store, batch) for batch in committed)
     ballast.unlink()
-    store.commit(failed)
+    commit(store, failed)
     assert all(holds(store, batch) for batch in [*committed, failed])
     store.close()
     store = open_store(small_disk / "data")
     assert all(holds(store, batch) for batch in [*committed, failed])
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     store.close()
 
 
@@ -639,18 +649,18 @@ def test_a_disk_where_the_journal_fills_up_first_fails_commits_and_loses_nothing
     small_disk: Path,
 ) -> None:
     store = open_store(small_disk / "data", 8 * 1024 * 1024)
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     ballast = small_disk / "ballast"
     with ballast.open("wb") as file:
         left = os.statvfs(small_disk)
         file.write(bytes(left.f_bavail * left.f_frsize - 64 * 1024))
     for _ in range(10):
         with pytest.raises(StoreError, match="the journal cannot be written: No space left"):
-            store.commit(numbered_batch(0, 500))
+            commit(store, numbered_batch(0, 500))
     assert len(list((small_disk / "data" / "journal").iterdir())) <= 2
     assert all_of(store) == {b"a": b"1"}
     ballast.unlink()
-    store.commit(batch_of(b=b"2"))
+    commit(store, batch_of(b=b"2"))
     store.close()
     store = open_store(small_disk / "data")
     assert all_of(store) == {b"a": b"1", b"b": b"2"}
@@ -661,7 +671,7 @@ def test_a_store_that_cannot_open_on_a_full_disk_opens_when_there_is_room(
     small_disk: Path,
 ) -> None:
     store = open_store(small_disk / "data")
-    store.commit(batch_of(a=b"1"))
+    commit(store, batch_of(a=b"1"))
     store.close()
     ballast = small_disk / "ballast"
     with ballast.open("wb") as file:
@@ -686,14 +696,14 @@ def test_memory_stays_near_its_budget_however_much_is_written_and_read(directory
     batches = []
     for first in range(0, 300_000, 5000):
         batch = numbered_batch(first, 5000, value_bytes=333)
-        store.commit(batch)
+        commit(store, batch)
         batches.append([key for _, key, _ in batch.operations])
         store.read_many(DATA, Random(first).choice(batches)[:1000])
         most = max(most, store.memory_bytes())
     assert store.counters()[1] > 100_000_000
     assert most < budget_bytes * 1.25
     store.set_memory_budget(BUDGET_BYTES)
-    store.commit(numbered_batch(0, 5000))
+    commit(store, numbered_batch(0, 5000))
     store.read_many(DATA, batches[-1])
     # RocksDB writes large memtables out in a thread of its own.
     until(lambda: store.memory_bytes() < BUDGET_BYTES * 1.5, "it has given memory back")
@@ -710,13 +720,13 @@ def test_a_large_commit_does_not_keep_the_interpreter_to_itself(directory: Path)
         batch = numbered_batch(attempt * 50_000, 50_000)
         done = threading.Event()
 
-        def commit(batch: Batch = batch, done: threading.Event = done) -> None:
+        def work(batch: Batch = batch, done: threading.Event = done) -> None:
             try:
-                store.commit(batch)
+                commit(store, batch)
             finally:
                 done.set()
 
-        committer = threading.Thread(target=commit)
+        committer = threading.Thread(target=work)
         longest = 0.0
         committer.start()
         last = time.perf_counter()

@@ -108,7 +108,7 @@ class Epoch:
         """How much of its way is behind it, from 0 to 1, as good as one can tell. From any thread. O(1)."""
         if not self.is_encoded:
             return _ENCODING * _share(self.done, len(self.entries))
-        found = _ENCODING + _APPLYING * _share(self.batch.applied, len(self.batch.operations))
+        found = _ENCODING + _APPLYING * _share(self.batch.applied, self.batch.taken)
         if self.settled:
             return found + _SETTLING
         return found + _SETTLING * _share(self.looked_up, len(self.unsettled))
@@ -118,5 +118,5 @@ class Epoch:
         return sum(int(one.keys) for one in self.corrections if one.space is space)
 
 
-def _share(part: i64, whole: int) -> float:
-    return min(float(part) / whole, 1.0) if whole else 0.0
+def _share(part: i64, whole: i64) -> float:
+    return min(float(part) / float(whole), 1.0) if whole else 0.0

@@ -56,7 +56,7 @@ from dscache.values.hash import field_due_in
 _STEP: Final = 64
 
 # The event loop's thread is woken each time so much more of an epoch has been saved.
-_ANNOUNCED_STEP: Final = 1 / 32
+_ANNOUNCED_STEP: Final = 1 / 128
 
 # Old records read at a time while settling; each may be INLINE_PAYLOAD_BYTES long.
 _SETTLE_STEP: Final = 64
@@ -102,6 +102,8 @@ class Flusher:
         self._retired: list[Space] = []
         self._forgotten: list[bytes] = []
         self._epoch: Epoch | None = None
+        # One that has been saved, as long as its lists are not empty.
+        self._ended: Epoch | None = None
         # Which step ``work`` goes on with, if any.
         self._encoding = False
         self._finishing = False
@@ -241,7 +243,7 @@ class Flusher:
     @property
     def has_work(self) -> bool:
         """Whether ``work`` has something to do now."""
-        return self._encoding or self._finishing
+        return self._encoding or self._finishing or self._ended is not None
 
     def uncommitted(self) -> list[Entry]:
         """Entries that may differ from the store, some of them twice. O(n)."""
@@ -285,10 +287,12 @@ class Flusher:
 
     def work(self, budget_seconds: float) -> bool:
         """Go on with the epoch for about ``budget_seconds``; whether there is more to do now."""
+        deadline = time.perf_counter() + budget_seconds
+        if self._ended is not None and not self._encoding and not self._finishing:
+            return self._let_go(self._ended, deadline)
         epoch = self._epoch
         if epoch is None:
             return False
-        deadline = time.perf_counter() + budget_seconds
         total: i64 = len(epoch.entries)
         if self._encoding:
             while epoch.done < total:
@@ -308,6 +312,17 @@ class Flusher:
                     return True
             self._finishing = False
             self._finish(epoch)
+            return True
+        return False
+
+    def _let_go(self, epoch: Epoch, deadline: float) -> bool:
+        """Empty the lists of an epoch in slices: 0.2 µs for each of what may be hundreds of thousands."""
+        while epoch.unsettled or epoch.entries:
+            del epoch.unsettled[-_STEP:]
+            del epoch.entries[-_STEP:]
+            if time.perf_counter() > deadline:
+                return True
+        self._ended = None
         return False
 
     def _charge_batch(self, epoch: Epoch) -> None:
@@ -570,6 +585,7 @@ class Flusher:
     def _finish(self, epoch: Epoch) -> None:
         self._residency.saving_bytes = 0
         self._epoch = None
+        self._ended = epoch
         self.epochs += 1
         self._saved_changes = epoch.changes
         self.last_commit_ms = int(time.time() * 1000)

@@ -69,7 +69,7 @@ class Store(Protocol):
         ...
 
     def commit(self, batch: Batch) -> None:
-        """Make ``batch`` durable, as a whole. Raises StoreError when it could not."""
+        """Make ``batch`` durable, as a whole; it may be empty then. Raises StoreError when it could not."""
         ...
 
     def catch_up(self) -> None:

@@ -108,19 +108,26 @@ class Database:
 
     def apply(self, operations: list[Operation], applied: Callable[[int], None]) -> None:
         """Write operations, a slice at a time; ``applied`` is told how many, after each. Raises Stalled,
-        with a part of them written."""
-        first = 0
+        with a part of them written.
+
+        What is written leaves the list: to free all of it at once would keep the GIL for long.
+        """
         total = len(operations)
-        while first < total:
-            last = first
-            slice_bytes = 0
-            while last < total and last - first < _SLICE and slice_bytes < _SLICE_BYTES:
-                slice_bytes += len(operations[last][2] or b"")
-                last += 1
-            self._write(operations[first:last])
-            first = last
-            applied(last)
-            time.sleep(0)  # the event loop may be waiting for the GIL
+        operations.reverse()
+        try:
+            while operations:
+                first = len(operations)
+                least = max(first - _SLICE, 0)
+                slice_bytes = 0
+                while first > least and slice_bytes < _SLICE_BYTES:
+                    first -= 1
+                    slice_bytes += len(operations[first][2] or b"")
+                self._write(operations[first:][::-1])
+                del operations[first:]
+                applied(total - len(operations))
+                time.sleep(0)  # the event loop may be waiting for the GIL
+        finally:
+            operations.reverse()
 
     def _write(self, operations: list[Operation]) -> None:
         if not self._holds_back:

@@ -240,10 +240,9 @@ class RocksStore:
     def commit(self, batch: Batch) -> None:
         """See ``Store.commit``."""
         self.catch_up()
-        operations: list[Operation] = [
-            (column + RANGE, begin, end) for column, begin, end in batch.ranges
-        ]
-        operations.extend(batch.operations)
+        # In place: the collector would walk through a new list as long as this.
+        operations: list[Operation] = batch.take()
+        operations[:0] = [(column + RANGE, begin, end) for column, begin, end in batch.ranges]
         try:
             self._journal.append(operations)
         except OSError as error:
