@@ -194,6 +194,32 @@ def test_mistakes_have_the_texts_of_redis(driver: Driver, call: str, error: byte
 
 
 @pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("table.insert(1, 2)", "bad argument #1 to 'insert' (table expected, got number)"),
+        ("table.sort()", "bad argument #1 to 'sort' (table expected, got no value)"),
+        ("rawset('x', 1, 2)", "bad argument #1 to 'rawset' (table expected, got string)"),
+        ("string.rep()", "bad argument #1 to 'rep' (string expected, got no value)"),
+        ("error('text')", "text"),
+    ],
+)
+def test_errors_of_lua_name_function_and_line(driver: Driver, statement: str, error: str) -> None:
+    reply = text_of(driver.run("EVAL", f"\n{statement}", 0))
+    assert reply.startswith(f"-ERR user_script:2: {error} script: ".encode())
+    caught = driver.run(
+        "EVAL", f"\nlocal ok, raised = pcall(function() {statement} end) return raised", 0
+    )
+    assert caught == f"user_script:2: {error}".encode()
+
+
+def test_no_error_names_a_place_in_the_sandbox(driver: Driver) -> None:
+    # Redis names none here either: above the script there is only C.
+    assert text_of(driver.run("EVAL", "error('text', 2)", 0)).startswith(b"-ERR text script: ")
+    reply = text_of(driver.run("EVAL", "table.insert({}, 'x', 1)", 0))
+    assert reply.startswith(b"-ERR bad argument #2 to ")
+
+
+@pytest.mark.parametrize(
     ("words", "error"),
     [
         (("x",), b"-ERR value is not an integer or out of range"),

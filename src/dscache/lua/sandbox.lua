@@ -20,7 +20,7 @@ local rawget, rawset = rawget, rawset
 local setmetatable, getmetatable = setmetatable, getmetatable
 local getfenv, setfenv, loadstring = getfenv, setfenv, loadstring
 local collectgarbage = collectgarbage
-local floor, sub, concat = math.floor, string.sub, table.concat
+local floor, sub, gsub, concat = math.floor, string.sub, string.gsub, table.concat
 local getinfo, sethook = debug.getinfo, debug.sethook
 local coroutine_create, coroutine_resume = coroutine.create, coroutine.resume
 local coroutine_status, coroutine_running = coroutine.status, coroutine.running
@@ -56,11 +56,21 @@ local function check_writable(t)
   if hidden[t] then error(READONLY, 0) end
 end
 
-local function guarded(f)
-  return function(t, ...)
+local function guarded(name, f)
+  return function(...)
+    local t = ...
+    if type(t) ~= 'table' then
+      local given = select('#', ...) == 0 and 'no value' or type(t)
+      error("bad argument #1 to '" .. name .. "' (table expected, got " .. given .. ')', 2)
+    end
     check_writable(t)
-    return f(t, ...)
+    return f(...)
   end
+end
+
+-- What an error says without a place in this file: it means the place where the script has left its frame.
+local function without_our_place(raised)
+  return type(raised) == 'string' and gsub(raised, '^dscache/%a+%.lua:%d+: ', '') or raised
 end
 
 -- Time: called every TICK instructions, in every coroutine
@@ -130,7 +140,7 @@ local function finish_pcall(ok, ...)
   look_after(raised)
   local text = type(raised) == 'table' and rawget(raised, 'err')
   if type(text) == 'string' or type(text) == 'number' then return false, text end
-  return false, raised
+  return false, without_our_place(raised)
 end
 
 local function seen_pcall(...)
@@ -142,7 +152,7 @@ end
 local function finish_xpcall(on_error, ok, ...)
   if ok then return true, ... end
   look_after((...))
-  local handled, result = pcall(on_error, (...))
+  local handled, result = pcall(on_error, without_our_place((...)))
   if handled then return false, result end
   return false, 'error in error handling'
 end
@@ -362,7 +372,7 @@ local seen_string = shared(string,
   'byte char dump find format gfind gmatch gsub len lower match rep reverse sub upper')
 local seen_table = shared(table, 'concat foreach foreachi getn maxn')
 for name in ('insert remove setn sort'):gmatch('%S+') do
-  seen_table[name] = guarded(table[name])
+  seen_table[name] = guarded(name, table[name])
 end
 local seen_math = shared(math, 'abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge'
   .. ' ldexp log log10 max min mod modf pi pow rad sin sinh sqrt tan tanh')
@@ -382,7 +392,7 @@ end
 
 local globals = shared(real_globals, '_VERSION assert error gcinfo getmetatable ipairs'
   .. ' next rawequal rawget select tonumber tostring type unpack')
-globals.rawset, globals.setmetatable = guarded(rawset), guarded(setmetatable)
+globals.rawset, globals.setmetatable = guarded('rawset', rawset), guarded('setmetatable', setmetatable)
 globals.getfenv, globals.setfenv = get_environment, set_environment
 globals.load, globals.loadstring = load_pieces, load_text
 globals.collectgarbage, globals.pairs = collect, seen_pairs
@@ -428,7 +438,7 @@ local function handler(raised)
     info = getinfo(level, 'Sl')
     level = level + 1
   until not info or (sub(info.source, 1, 9) ~= '=dscache/' and info.what ~= 'C' and info.what ~= 'tail')
-  if type(raised) ~= 'table' then raised = {err = 'ERR ' .. tostring(raised)} end
+  if type(raised) ~= 'table' then raised = {err = 'ERR ' .. tostring(without_our_place(raised))} end
   local text = rawget(raised, 'err')
   if type(text) ~= 'string' then
     raised = {err = type(text) == 'number' and tostring(text) or 'ERR unknown error'}
