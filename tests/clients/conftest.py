@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from raw_client import RawClient
-from serving import DEADLINE_SECONDS, ServerProcess, stop_all
+from serving import DEADLINE_SECONDS, ServerProcess, stop_all, until
 
 _DATABASES = 4
 
@@ -19,7 +19,6 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     server = ServerProcess(tmp_path_factory.mktemp("clients"), maxmemory="16mb")
     server.start()
     yield server
-    assert server.figure("cache_loads") > 0
     stop_all([server])
 
 
@@ -33,10 +32,21 @@ def server(shared_server: ServerProcess, request: pytest.FixtureRequest) -> Iter
     ended = Event()
     thread = Thread(target=_evict, args=(shared_server, ended))
     thread.start()
+    _see_a_key_leave(shared_server)
     yield shared_server
     ended.set()
     thread.join(DEADLINE_SECONDS)
     assert not thread.is_alive()
+
+
+def _see_a_key_leave(server: ServerProcess) -> None:
+    loads = server.figure("cache_loads")
+    assert server.call("SET", "key", "v") == b"OK"
+    until(
+        lambda: server.call("GET", "key") == b"v" and server.figure("cache_loads") > loads,
+        "a key is loaded",
+    )
+    assert server.call("DEL", "key") == 1
 
 
 def _evict(server: ServerProcess, ended: Event) -> None:
