@@ -131,13 +131,13 @@ def render_metrics() -> str:
         "",
         "## All metrics",
         "",
-        "| metric | kind | labels | meaning |",
+        "| metric | meaning | kind | labels |",
         "|---|---|---|---|",
     ]
     for metric in METRICS:
         name = metric.series[0] if len(metric.series) == 1 else metric.name
         labels = ", ".join(f"`{label}`" for label in metric.labels)
-        lines.append(f"| `{name}` | {metric.kind} | {labels} | {_prose(metric.doc)} |")
+        lines.append(f"| `{name}` | {_prose(metric.doc)} | {metric.kind} | {labels} |")
     lines += [
         "",
         (
