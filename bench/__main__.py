@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench import machine, peers
@@ -30,8 +31,10 @@ def main() -> int:
     print(
         f"subject: {settings.subject}, durability: {settings.durability}, quick: {settings.quick}"
     )
+    started = time.perf_counter()
     reports = [_run(name, settings) for name in names]
     show(summary(reports))
+    print(f"all of it: {(time.perf_counter() - started) / 60:.1f} minutes")
     if arguments.json is not None:
         document = {
             "machine": facts,
@@ -46,6 +49,7 @@ def main() -> int:
 
 def _run(name: str, settings: Settings) -> Report:
     """Run and show one scenario. One that breaks fails by itself and does not stop the others."""
+    started = time.perf_counter()
     if name != "policies" and not peers.is_present(settings.subject):
         report = Report(name, failures=[f"{settings.subject} is not installed"])
     else:
@@ -54,6 +58,7 @@ def _run(name: str, settings: Settings) -> Report:
         except (ServerError, peers.StartError) as error:
             report = Report(name, failures=[str(error)])
     show(report)
+    print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     return report
 
 

@@ -13,6 +13,7 @@ import redis
 from celery import Celery, chain, chord, group
 from celery.contrib.testing.worker import start_worker
 from celery.exceptions import ChordError, TaskRevokedError
+from celery.signals import setup_logging
 from kombu.connection import Connection
 
 from clients import jobs
@@ -28,13 +29,19 @@ pytestmark = [
 QUEUE = "celery"
 
 
+def leave_logging_alone(**_given: object) -> None:
+    """A worker would set the level of all logs, for the tests that come after it, too."""
+
+
+setup_logging.connect(leave_logging_alone)
+
+
 @pytest.fixture
 def app(url: str) -> Iterator[Celery]:
     """An application; ``add``, ``total`` and ``fail`` are its tasks."""
     app = Celery("tests", broker=url, backend=url, set_as_current=False)
     app.conf.update(
         broker_connection_retry_on_startup=False,
-        worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         broker_transport_options={"queue_order_strategy": "priority"},
         result_backend_thread_safe=True,  # one for the worker's thread and this: it is closed below
