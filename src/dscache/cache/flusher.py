@@ -56,7 +56,7 @@ from dscache.values.hash import field_due_in
 _STEP: Final = 64
 
 # The event loop's thread is woken each time so much more of an epoch has been saved.
-_ANNOUNCED_STEP: Final = 1 / 128
+_ANNOUNCED_STEP: Final = 1 / 64
 
 # Old records read at a time while settling; each may be INLINE_PAYLOAD_BYTES long.
 _SETTLE_STEP: Final = 64
@@ -123,6 +123,8 @@ class Flusher:
         self.retry_at: float = 0.0
         #: ``time.perf_counter`` when the commit thread got the epoch that it is busy with; 0 if it is not.
         self.committing_since: float = 0.0
+        #: Somebody waits for room: the commit thread tells how far it is.
+        self.is_awaited: bool = False
         #: Grows with whatever a cut would save: a command that leaves it as it was has changed nothing.
         self.edits: i64 = 0
         #: Called at a cut: the redo log's record of where it stands, to be committed with the epoch;
@@ -497,6 +499,8 @@ class Flusher:
 
     def _announce(self) -> None:
         """Wake the event loop's thread now and then: who waits for room may find some."""
+        if not self.is_awaited:
+            return
         epoch = self._epoch
         assert epoch is not None
         progress = epoch.progress()

@@ -28,14 +28,15 @@ from dscache.cache.workers import Workers
 from dscache.engine.redo import Redo
 from dscache.errors import StoreError
 
-# While an epoch is being saved, this share of the limit may be dirty at its end, and a quarter of that at its
+# While an epoch is being saved, this share of the limit may be dirty at its end, and half of that at its
 # beginning: beyond, writers wait. (When all of it was free from the beginning, they wrote at full speed
 # and then stood still until the epoch's end: 684 ms at 64 MB.)
 _DIRTY_SHARE: Final = 4
-_FREE_SHARE: Final = 4
+_FREE_SHARE: Final = 2
 
-# An epoch is cut when the free part of that is dirty, if that is of small values and worth a sync: its batch
-# takes less memory then.
+# An epoch is cut when a quarter of that is dirty, if it is of small values and worth a sync: its batch takes
+# less memory then.
+_CUT_SHARE: Final = 4
 _SMALL_BYTES: Final = 16 * 1024
 _LEAST_EPOCH_BYTES: Final = 4 * 1024 * 1024
 
@@ -111,12 +112,12 @@ class Pacer:
         flusher = self._flusher
         dirty_bytes: i64 = flusher.dirty_bytes
         limit: i64 = self._dirty_limit
-        free: i64 = limit // _FREE_SHARE
-        if dirty_bytes <= free:
+        if dirty_bytes <= limit // _CUT_SHARE:
             return False
         if flusher.dirty_count <= _FEW:
             return dirty_bytes > _FEW_TIMES * limit
         if flusher.is_saving:
+            free: i64 = limit // _FREE_SHARE
             return float(dirty_bytes) > float(free) + float(limit - free) * flusher.progress()
         if dirty_bytes > flusher.dirty_count * _SMALL_BYTES:
             return dirty_bytes > limit
@@ -133,6 +134,7 @@ class Pacer:
             or self._is_too_dirty()
             or self._redo.is_full
         )
+        flusher.is_awaited = self.writers_wait
 
     def cut_if_idle(self) -> None:
         """Cut an epoch, unless one is being saved or a failed one waits for its next try."""
