@@ -195,8 +195,11 @@ class Pacer:
         self._workers.run_posted()
         if self.is_pressed():
             self.relieve()
-        if self.writers_wait:
-            self.commit_now()
+        while self.writers_wait:
+            if self._flusher.is_saving:
+                self._go_on_saving()
+            elif self._flusher.last_error:
+                raise StoreError(self._flusher.last_error)
             self.relieve()
 
     def commit_now(self) -> None:
@@ -210,10 +213,14 @@ class Pacer:
                 self._before_cut(flusher.last_cut + 1)
                 flusher.cut()
             while flusher.is_saving:
-                if flusher.has_work:
-                    flusher.work(1.0)
-                else:
-                    self._workers.wait_for(self._workers.has_posted)
-                self._workers.run_posted()
+                self._go_on_saving()
             if flusher.last_error:
                 raise StoreError(flusher.last_error)
+
+    def _go_on_saving(self) -> None:
+        """Do the next thing that the epoch which is being saved needs, blocking."""
+        if self._flusher.has_work:
+            self._flusher.work(1.0)
+        else:
+            self._workers.wait_for(self._workers.has_posted)
+        self._workers.run_posted()
