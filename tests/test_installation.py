@@ -158,7 +158,7 @@ def test_what_readme_says_works_where_the_wheel_is_installed(sdist: Path, tmp_pa
     )
     assert code == 0, output + errors
     assert "maxmemory:16777216" in output
-    assert "of 20,000 GETs found their key" in output
+    assert "100.0 % of 20,000 GETs found their key" in output
     assert "hit ratio" in output
 
     (embedded,) = blocks(README, "python")

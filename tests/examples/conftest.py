@@ -7,19 +7,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from clients.conftest import server, url
-from serving import ServerProcess, stop_all
+from clients.conftest import server, shared_server, url
 
-__all__ = ["server", "url"]
-
-
-@pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The server behind ``server``."""
-    server = ServerProcess(tmp_path_factory.mktemp("examples"), maxmemory="16mb")
-    server.start()
-    yield server
-    stop_all([server])
+__all__ = ["server", "shared_server", "url"]
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Epoch:
         self.is_encoded = False
         #: Unsettled entries that the commit thread has looked up.
         self.looked_up: i64 = 0
-        #: The share of its way that was announced last (``Flusher.on_progress``).
+        #: The share of its way that was announced last (``Flusher._announce``).
         self.announced = 0.0
         # The outcome, filled in by the commit thread.
         self.settled = False

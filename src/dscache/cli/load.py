@@ -46,7 +46,8 @@ class Load:
         self._pipeline: Final = pipeline
         self._unsent = requests
         self._random: Final = random.Random(seed)
-        self._value: Final = self._random.randbytes(mix.value_bytes)
+        # Not of the same numbers: the keys of a seed are the same ones whatever the size of the values.
+        self._value: Final = random.Random(seed).randbytes(mix.value_bytes)
         self._clients: Final = [_Client(endpoint) for _ in range(min(clients, requests))]
         #: Of batches, in microseconds.
         self.latency: Final = Histogram()

@@ -56,13 +56,16 @@ local function check_writable(t)
   if hidden[t] then error(READONLY, 0) end
 end
 
+-- As luaL_typerror: what ``name`` was called with is not ``wanted``. For who is called by the script itself.
+local function type_error(name, wanted, ...)
+  local given = select('#', ...) == 0 and 'no value' or type((...))
+  error("bad argument #1 to '" .. name .. "' (" .. wanted .. ' expected, got ' .. given .. ')', 3)
+end
+
 local function guarded(name, f)
   return function(...)
     local t = ...
-    if type(t) ~= 'table' then
-      local given = select('#', ...) == 0 and 'no value' or type(t)
-      error("bad argument #1 to '" .. name .. "' (table expected, got " .. given .. ')', 2)
-    end
+    if type(t) ~= 'table' then type_error(name, 'table', ...) end
     check_writable(t)
     return f(...)
   end
@@ -214,10 +217,7 @@ local random_high, random_low = 1193131, 13447950
 
 local function seed_random(...)
   local seed = tonumber((...))
-  if not seed then
-    local given = select('#', ...) == 0 and 'no value' or type((...))
-    error("bad argument #1 to 'randomseed' (number expected, got " .. given .. ')', 2)
-  end
+  if not seed then type_error('randomseed', 'number', ...) end
   seed = (seed < 0 and -floor(-seed) or floor(seed)) % 4294967296
   local state = seed * 65536 + 13070
   random_high, random_low = floor(state / 16777216) % 16777216, state % 16777216
