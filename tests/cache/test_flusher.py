@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from batches import operations_of
 from dscache.store.base import DATA, EXPIRES, PAYLOADS
 from manual_workers import ScriptedEngine
 from residents import check_memory, check_quiet
@@ -550,5 +551,5 @@ def test_a_value_that_is_only_written_again_does_not_touch_the_index(
     scripted.save()
     scripted.run("SET", "k", "w", "KEEPTTL")
     scripted.save()
-    assert all(column != EXPIRES for column, _, _ in scripted.store.batches[-1].operations)
+    assert all(column != EXPIRES for column, _, _ in operations_of(scripted.store.batches[-1]))
     assert len(due_times(scripted)) == 1

@@ -215,8 +215,7 @@ class TalkativeStore(CountingStore):
 
     def commit(self, batch: Batch) -> None:
         """See ``CountingStore``."""
-        batch.taken = len(batch.operations)
-        for applied in range(0, batch.taken, 64):
+        for applied in range(0, batch.count, 64):
             batch.note_applied(applied)
             self.meanwhile()
         super().commit(batch)

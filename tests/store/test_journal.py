@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batches import packed, unpacked
 from conftest import PROFILE
 from disks import BROKEN, FULL, KILLED, SHORT, Died, Disk
 from dscache.errors import StoreDamagedError
 from dscache.files import Files
-from dscache.store.journal import Journal, Operation
+from dscache.store.batch import Operation
+from dscache.store.journal import Journal
 
 Batches = list[list[Operation]]
 
@@ -39,7 +41,7 @@ def open_journal(
 ) -> tuple[Journal, Batches]:
     """A journal as a start of the store opens it, and what it recovered."""
     journal = Journal(directory, segment_bytes, disk or Files())
-    return journal, list(journal.recover())
+    return journal, list(map(unpacked, journal.recover()))
 
 
 def recovered(directory: Path) -> Batches:
@@ -51,7 +53,7 @@ def written(directory: Path, *batches: list[Operation]) -> Path:
     """A journal of these batches, whose process then died; the path of its segment."""
     journal, _ = open_journal(directory)
     for batch in batches:
-        journal.append(batch)
+        journal.append(packed(batch))
     return directory / "00000001.journal"
 
 
@@ -83,7 +85,7 @@ def test_batches_come_back_in_order_after_the_process_died(directory: Path) -> N
 
 def test_batches_come_back_after_a_close_before_everything_was_permanent(directory: Path) -> None:
     journal, _ = open_journal(directory)
-    journal.append(A)
+    journal.append(packed(A))
     journal.close(everything_is_permanent=False)
     assert recovered(directory) == [A]
 
@@ -91,7 +93,7 @@ def test_batches_come_back_after_a_close_before_everything_was_permanent(directo
 def test_nothing_is_left_after_a_close_with_everything_permanent(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=1)
     for batch in (A, B, C):
-        journal.append(batch)
+        journal.append(packed(batch))
     journal.close(everything_is_permanent=True)
     assert list(directory.iterdir()) == []
     assert recovered(directory) == []
@@ -102,7 +104,7 @@ def test_a_journal_goes_on_after_each_recovery(directory: Path) -> None:
     for batch in (A, B, C, LARGE):
         journal, batches = open_journal(directory)
         assert batches == expected
-        journal.append(batch)
+        journal.append(packed(batch))
         expected.append(batch)
     assert recovered(directory) == expected
 
@@ -110,11 +112,11 @@ def test_a_journal_goes_on_after_each_recovery(directory: Path) -> None:
 def test_a_journal_in_use_can_be_recovered_from(directory: Path) -> None:
     # The store does this when RocksDB has lost its memtables.
     journal, _ = open_journal(directory)
-    journal.append(A)
-    journal.append(B)
-    assert list(journal.recover()) == [A, B]
-    journal.append(C)
-    assert list(journal.recover()) == [A, B, C]
+    journal.append(packed(A))
+    journal.append(packed(B))
+    assert list(map(unpacked, journal.recover())) == [A, B]
+    journal.append(packed(C))
+    assert list(map(unpacked, journal.recover())) == [A, B, C]
     assert recovered(directory) == [A, B, C]
 
 
@@ -143,7 +145,7 @@ def test_a_journal_goes_on_behind_a_tail_that_was_cut_off(directory: Path) -> No
     os.truncate(segment, segment.stat().st_size - 1)
     journal, batches = open_journal(directory)
     assert batches == [A]
-    journal.append(C)
+    journal.append(packed(C))
     assert recovered(directory) == [A, C]
 
 
@@ -185,8 +187,8 @@ def test_damage_behind_good_batches_is_found_before_they_are_handed_out(director
 
 def test_an_older_segment_must_be_whole(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=1)
-    journal.append(A)
-    journal.append(B)
+    journal.append(packed(A))
+    journal.append(packed(B))
     older = directory / "00000001.journal"
     os.truncate(older, older.stat().st_size - 1)
     with pytest.raises(StoreDamagedError, match=f"{older}: damaged at byte 0 of"):
@@ -196,7 +198,7 @@ def test_an_older_segment_must_be_whole(directory: Path) -> None:
 def test_a_missing_segment_is_damage(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=1)
     for batch in (A, B, C):
-        journal.append(batch)
+        journal.append(packed(batch))
     (directory / "00000002.journal").unlink()
     with pytest.raises(StoreDamagedError, match=r"00000002\.journal is missing"):
         recovered(directory)
@@ -232,7 +234,7 @@ def test_what_a_crash_leaves_is_always_a_prefix_of_what_was_written(
     journal, _ = open_journal(directory, segment_bytes=200_000)
     ends = []
     for batch in batches:
-        journal.append(batch)
+        journal.append(packed(batch))
         ends.append(journal.size_bytes())
     segments = sorted(directory.iterdir())
     synced = len(batches)
@@ -250,12 +252,12 @@ def test_what_a_crash_leaves_is_always_a_prefix_of_what_was_written(
 
 def test_a_batch_that_cannot_be_written_never_happened(directory: Path, disk: Disk) -> None:
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("append", FULL)
     with pytest.raises(OSError, match="No space left"):
-        journal.append(B)
+        journal.append(packed(B))
     assert recovered(directory) == [A]
-    journal.append(C)
+    journal.append(packed(C))
     assert recovered(directory) == [A, C]
 
 
@@ -264,12 +266,12 @@ def test_a_batch_that_is_written_in_part_never_happened(
     directory: Path, disk: Disk, writes: int
 ) -> None:
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("append", *[SHORT] * writes, FULL)
     with pytest.raises(OSError, match="No space left"):
-        journal.append(LARGE)
+        journal.append(packed(LARGE))
     assert recovered(directory) == [A]
-    journal.append(LARGE)
+    journal.append(packed(LARGE))
     assert recovered(directory) == [A, LARGE]
 
 
@@ -279,12 +281,12 @@ def test_a_batch_whose_sync_failed_never_happened(
 ) -> None:
     journal, _ = open_journal(directory, disk=disk)
     for batch in before:
-        journal.append(batch)
+        journal.append(packed(batch))
     disk.fail("sync", BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
-        journal.append(B)
+        journal.append(packed(B))
     assert recovered(directory) == before
-    journal.append(C)
+    journal.append(packed(C))
     assert recovered(directory) == [*before, C]
 
 
@@ -292,48 +294,48 @@ def test_a_failed_batch_that_cannot_be_cut_off_is_cut_off_before_the_next(
     directory: Path, disk: Disk
 ) -> None:
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("sync", BROKEN)
     disk.fail("truncate", BROKEN, BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
-        journal.append(B)
+        journal.append(packed(B))
     with pytest.raises(OSError, match="Input/output error"):
-        journal.append(B)
-    journal.append(C)
+        journal.append(packed(B))
+    journal.append(packed(C))
     assert recovered(directory) == [A, C]
 
 
 def test_a_failed_batch_is_cut_off_by_a_close(directory: Path, disk: Disk) -> None:
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("sync", BROKEN)
     disk.fail("truncate", BROKEN)
     with pytest.raises(OSError, match="Input/output error"):
-        journal.append(B)
+        journal.append(packed(B))
     journal.close(everything_is_permanent=False)
     assert recovered(directory) == [A]
 
 
 def test_tries_on_a_full_disk_leave_no_files_behind(directory: Path, disk: Disk) -> None:
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("append", *[FULL] * 20)
     for _ in range(20):
         with pytest.raises(OSError, match="No space left"):
-            journal.append(B)
+            journal.append(packed(B))
     assert len(list(directory.iterdir())) <= 2
-    journal.append(B)
+    journal.append(packed(B))
     assert recovered(directory) == [A, B]
 
 
 def test_a_segment_that_cannot_be_made_is_made_later(directory: Path, disk: Disk) -> None:
     journal, _ = open_journal(directory, segment_bytes=1, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     for method, code in (("create", FULL), ("sync_names", BROKEN)):
         disk.fail(method, code)
         with pytest.raises(OSError, match=r"error|No space"):
-            journal.append(B)
-    journal.append(B)
+            journal.append(packed(B))
+    journal.append(packed(B))
     assert recovered(directory) == [A, B]
 
 
@@ -343,7 +345,7 @@ def test_a_segment_that_cannot_be_made_is_made_later(directory: Path, disk: Disk
 def test_a_full_segment_is_retired_and_deleted_when_told_to(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=1)
     for batch in (A, B, C):
-        journal.append(batch)
+        journal.append(packed(batch))
     assert [path.name for path in journal.retired] == ["00000001.journal", "00000002.journal"]
     journal.drop_retired(1)
     assert [path.name for path in journal.retired] == ["00000002.journal"]
@@ -356,7 +358,7 @@ def test_a_segment_takes_batches_until_it_is_full(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=10_000)
     batch: list[Operation] = [(0, b"key", bytes(3000))]
     for _ in range(5):
-        journal.append(batch)
+        journal.append(packed(batch))
     sizes = [path.stat().st_size for path in sorted(directory.iterdir())]
     assert len(sizes) == 2
     assert sizes[0] >= 10_000
@@ -364,11 +366,11 @@ def test_a_segment_takes_batches_until_it_is_full(directory: Path) -> None:
 
 def test_all_segments_are_retired_after_a_recovery(directory: Path) -> None:
     journal, _ = open_journal(directory, segment_bytes=1)
-    journal.append(A)
-    journal.append(B)
+    journal.append(packed(A))
+    journal.append(packed(B))
     journal, _ = open_journal(directory)
     assert len(journal.retired) == 2
-    journal.append(C)
+    journal.append(packed(C))
     assert len(journal.retired) == 2
     journal.drop_retired(2)
     assert recovered(directory) == [C]
@@ -376,10 +378,10 @@ def test_all_segments_are_retired_after_a_recovery(directory: Path) -> None:
 
 def test_numbers_begin_again_when_no_segment_is_left(directory: Path) -> None:
     journal, _ = open_journal(directory)
-    journal.append(A)
+    journal.append(packed(A))
     journal.close(everything_is_permanent=True)
     journal, _ = open_journal(directory)
-    journal.append(B)
+    journal.append(packed(B))
     assert [path.name for path in directory.iterdir()] == ["00000001.journal"]
     assert recovered(directory) == [B]
 
@@ -396,7 +398,7 @@ def test_deletions_are_synced_one_after_the_other(directory: Path) -> None:
 
     journal, _ = open_journal(directory, segment_bytes=1, disk=Watched())
     for batch in (A, B, C):
-        journal.append(batch)
+        journal.append(packed(batch))
     seen.clear()
     journal.close(everything_is_permanent=True)
     assert seen == [["00000002", "00000003"], ["00000003"]]
@@ -409,8 +411,8 @@ def test_its_size_is_what_a_recovery_would_read(directory: Path) -> None:
         return sum(path.stat().st_size for path in directory.iterdir())
 
     for _ in range(5):
-        journal.append(B)
-        journal.append(LARGE)
+        journal.append(packed(B))
+        journal.append(packed(LARGE))
         assert journal.size_bytes() == on_disk()
     journal.drop_retired(2)
     assert journal.size_bytes() == on_disk()
@@ -427,14 +429,14 @@ def test_a_batch_that_a_killed_process_left_unsynced_is_synced_before_it_is_hand
     # It was taken for committed, and lost, or the start stopped at a hole in an older segment, when the
     # power failed after the next batch.
     journal, _ = open_journal(directory, disk=disk)
-    journal.append(A)
+    journal.append(packed(A))
     disk.fail("sync", KILLED)
     with pytest.raises(Died):
-        journal.append(B)
+        journal.append(packed(B))
     disk.die()
     journal, batches = open_journal(directory, disk=disk)
     assert batches == [A, B]
-    journal.append(C)
+    journal.append(packed(C))
     disk.lose_power(random.Random(1))
     assert recovered(directory) == [A, B, C]
 
@@ -446,7 +448,7 @@ def test_a_deletion_by_a_killed_process_is_synced_before_the_next(directory: Pat
         folder = directory.with_name(f"{seed}")
         journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
         for batch in (A, B, C):
-            journal.append(batch)
+            journal.append(packed(batch))
         journal.drop_retired(1)
         disk.die()
         journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
@@ -488,7 +490,7 @@ def test_whatever_fails_a_power_failure_leaves_every_batch_whose_append_returned
             try:
                 if step == "append":
                     failed = [number]
-                    journal.append([(0, b"%04d" % number, b"value" * 3)])
+                    journal.append(packed([(0, b"%04d" % number, b"value" * 3)]))
                     written, failed = written + failed, []
                 elif journal.retired:
                     held = journal.retired[0].stat().st_size // FRAME_BYTES
@@ -510,7 +512,7 @@ def test_whatever_fails_a_power_failure_leaves_every_batch_whose_append_returned
                 disk.die()
             if ending != "recover":
                 journal = Journal(directory, segment_bytes, disk)
-            found = [int(key) for ((_, key, _),) in journal.recover()]
+            found = [int(key) for ((_, key, _),) in map(unpacked, journal.recover())]
             if failed and found[-1:] == failed:
                 written += failed
             failed = []

@@ -18,11 +18,11 @@ from random import Random
 
 import pytest
 
+from batches import batch_with, operations_of
 from dscache.errors import StoreDamagedError, StoreError, StoreFormatError, StoreLockedError
 from dscache.store.base import DATA, META, PAYLOADS
-from dscache.store.batch import Batch
+from dscache.store.batch import Batch, Operation
 from dscache.store.database import Database, Stalled
-from dscache.store.journal import Operation
 from dscache.store.rocksdb import RocksStore
 from serving import until
 
@@ -42,11 +42,7 @@ def open_store(directory: Path, budget_bytes: int = BUDGET_BYTES) -> RocksStore:
 
 def commit(store: RocksStore, batch: Batch) -> None:
     """Commit a copy: the store takes what is in a batch, and tests look at it afterwards."""
-    copy = Batch()
-    copy.ranges = list(batch.ranges)
-    copy.operations = list(batch.operations)
-    copy.size_bytes = batch.size_bytes
-    store.commit(copy)
+    store.commit(batch_with(operations_of(batch)))
 
 
 def batch_of(**pairs: bytes) -> Batch:
@@ -67,9 +63,10 @@ def numbered_batch(first: int, count: int, value_bytes: int = 300) -> Batch:
 
 def holds(store: RocksStore, batch: Batch) -> bool:
     """Whether everything that the batch stored is there."""
-    keys = [key for _, key, _ in batch.operations]
-    assert keys
-    return store.read_many(DATA, keys) == [value for _, _, value in batch.operations]
+    operations = operations_of(batch)
+    assert operations
+    values = store.read_many(DATA, [key for _, key, _ in operations])
+    return values == [value for _, _, value in operations]
 
 
 def all_of(store: RocksStore) -> dict[bytes, bytes]:
@@ -86,6 +83,25 @@ def test_what_was_committed_is_there_after_a_close(directory: Path) -> None:
     assert list((directory / "journal").iterdir()) == []
     store = open_store(directory)
     assert all_of(store) == {b"a": b"1", b"b": b"2"}
+    store.close()
+
+
+def test_a_store_that_rests_writes_out_its_memtables_and_empties_the_journal(
+    directory: Path,
+) -> None:
+    store = open_store(directory)
+    commit(store, numbered_batch(0, 2000))
+    deadline = time.monotonic() + 10
+    while not store.rest():
+        assert time.monotonic() < deadline
+    assert list((directory / "journal").iterdir()) == []
+    assert store.rest()
+    late = numbered_batch(2000, 10)
+    commit(store, late)
+    assert holds(store, numbered_batch(0, 2000))
+    store.close()
+    store = open_store(directory)
+    assert holds(store, late)
     store.close()
 
 
@@ -237,10 +253,11 @@ def test_a_damaged_journal_is_an_error_and_changes_nothing(directory: Path) -> N
 CRASHER = """
 import os, pickle, signal, sys
 from pathlib import Path
+from batches import batch_with
 from dscache.store.rocksdb import RocksStore
 store = RocksStore(Path(sys.argv[1]), 0)
-for batch in pickle.load(sys.stdin.buffer):
-    store.commit(batch)
+for operations in pickle.load(sys.stdin.buffer):
+    store.commit(batch_with(operations))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -249,7 +266,10 @@ def crash(directory: Path, *batches: Batch) -> None:
     """Commit these in a process that dies without a chance to clean up."""
     # Not a fork: RocksDB's threads would be missing in it.
     done = subprocess.run(
-        [sys.executable, "-c", CRASHER, str(directory)], input=pickle.dumps(batches), check=False
+        [sys.executable, "-c", CRASHER, str(directory)],
+        input=pickle.dumps([operations_of(batch) for batch in batches]),
+        check=False,
+        cwd=Path(__file__).parent.parent,
     )
     assert done.returncode == -signal.SIGKILL
 
@@ -365,7 +385,7 @@ def test_what_overwritten_payloads_leave_behind_is_collected(directory: Path) ->
     for _ in range(200):
         batch = payloads_of(random.sample(range(200), 20), random)
         commit(store, batch)
-        latest |= {key: value for _, key, value in batch.operations}
+        latest |= {key: value for _, key, value in operations_of(batch)}
         most_bytes = max(most_bytes, store.disk_bytes())
     # 80 MB have been written to 4 MB of payloads.
     assert most_bytes < 24e6
@@ -533,7 +553,7 @@ def test_a_batch_that_rocksdb_was_too_slow_to_take_is_applied_before_the_next(
     slices = 0
     write = Database._write
 
-    def stalling(self: Database, operations: list[Operation]) -> None:
+    def stalling(self: Database, operations: tuple[Operation, ...]) -> None:
         nonlocal slices
         slices += 1
         if slices > 3:
@@ -562,7 +582,7 @@ def test_a_batch_that_was_applied_in_part_is_whole_after_a_close(
     write = Database._write
     slices = 0
 
-    def stalling(self: Database, operations: list[Operation]) -> None:
+    def stalling(self: Database, operations: tuple[Operation, ...]) -> None:
         nonlocal slices
         slices += 1
         if slices > 3:
@@ -697,7 +717,7 @@ def test_memory_stays_near_its_budget_however_much_is_written_and_read(directory
     for first in range(0, 300_000, 5000):
         batch = numbered_batch(first, 5000, value_bytes=333)
         commit(store, batch)
-        batches.append([key for _, key, _ in batch.operations])
+        batches.append([key for _, key, _ in operations_of(batch)])
         store.read_many(DATA, Random(first).choice(batches)[:1000])
         most = max(most, store.memory_bytes())
     assert store.counters()[1] > 100_000_000

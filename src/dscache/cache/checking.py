@@ -259,7 +259,7 @@ class Check:
     def _commit(self) -> None:
         batch = self._batch
         self._batch = Batch()
-        if self._repairs and (batch.operations or batch.ranges):
+        if self._repairs and batch.count:
             self._store.commit(batch)
 
 

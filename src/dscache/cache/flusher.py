@@ -40,7 +40,7 @@ from dscache.cache.entry import (
     RE_DIRTY,
     Entry,
 )
-from dscache.cache.epoch import Correction, Epoch, Unsettled
+from dscache.cache.epoch import Correction, Epoch
 from dscache.cache.residency import Residency
 from dscache.cache.space import Space
 from dscache.errors import DscacheError, StoreError
@@ -67,11 +67,9 @@ _LONGEST_RETRY_SECONDS: Final = 5.0
 #: Where the store says up to where it has what the redo log has.
 LOG_KEY: Final = b"log"
 
-# What the batch costs beyond its bytes: tuples and list slots of its operations, and the copy in
-# RocksDB's batch and memtable (which the store's own budget does not show until it is applied).
-_OPERATION_BYTES: Final = 150
-# What is remembered of a key whose old record has to be looked up before the commit.
-_UNSETTLED_BYTES: Final = 80
+# What an operation of the batch costs beyond its bytes, about: how it is packed, and its place in a memtable
+# (which the store's own budget does not show until it is applied).
+_OPERATION_BYTES: Final = 50
 
 
 class Flusher:
@@ -98,7 +96,10 @@ class Flusher:
         self._on_commit = on_commit
         self._dirty_colour: u8 = EVEN
         self._saving_colour: u8 = ODD
+        # Of the next epoch. These lists go round, and live as long as the flusher: the collector has them
+        # frozen, where it would walk through every entry of a new one.
         self._dirty: list[Entry] = []
+        self._spare: list[list[Entry]] = [[], []]
         self._retired: list[Space] = []
         self._forgotten: list[bytes] = []
         self._epoch: Epoch | None = None
@@ -279,7 +280,7 @@ class Flusher:
             self._epoch.batch.delete(EXPIRES, stored_key)
         self._epoch.seconds = time.perf_counter()
         self._epoch.changes = self._changes
-        self._dirty = []
+        self._dirty = self._spare.pop() if self._spare else []
         self._retired = []
         self._forgotten = []
         self._dirty_colour, self._saving_colour = self._saving_colour, self._dirty_colour
@@ -303,6 +304,7 @@ class Flusher:
                     return True
             self._encoding = False
             epoch.is_encoded = True
+            epoch.unsettled.seal()
             self._charge_batch(epoch)
             epoch.batch.on_progress = self._announce
             self.committing_since = time.perf_counter()
@@ -318,21 +320,19 @@ class Flusher:
         return False
 
     def _let_go(self, epoch: Epoch, deadline: float) -> bool:
-        """Empty the lists of an epoch in slices: 0.2 µs for each of what may be hundreds of thousands."""
-        while epoch.unsettled or epoch.entries:
-            del epoch.unsettled[-_STEP:]
+        """Empty the list of an epoch in slices: there may be hundreds of thousands of entries in it."""
+        while epoch.entries:
             del epoch.entries[-_STEP:]
             if time.perf_counter() > deadline:
                 return True
+        self._spare.append(epoch.entries)
         self._ended = None
         return False
 
     def _charge_batch(self, epoch: Epoch) -> None:
         batch = epoch.batch
         self._residency.saving_bytes = (
-            batch.size_bytes
-            + _OPERATION_BYTES * len(batch.operations)
-            + _UNSETTLED_BYTES * len(epoch.unsettled)
+            batch.size_bytes + _OPERATION_BYTES * batch.count + epoch.unsettled.size_bytes
         )
 
     # Encoding
@@ -365,7 +365,7 @@ class Flusher:
         expire_ms: i64 = entry.expire_ms
         indexed_ms: i64 = 0
         if on_disk >= ON_DISK_UNKNOWN:
-            epoch.unsettled.append(Unsettled(entry, space, stored_key))
+            epoch.unsettled.add(entry, space, stored_key)
             if space.indexed:
                 space.indexed.pop(key, None)
         elif space.indexed:
@@ -433,13 +433,16 @@ class Flusher:
         """Settle and commit. Touches nothing but the store and the epoch's batch and outcome."""
         try:
             self._store.catch_up()
-            self._settle(epoch)
+            removals = Batch()
             for space in epoch.retired:
                 begin, end = generation_range(space.generation)
                 for column in (DATA, EXPIRES, PAYLOADS):
-                    epoch.batch.delete_range(column, begin, end)
+                    removals.delete_range(column, begin, end)
                 begin, end = generation_range(field_generation(space.generation))
-                epoch.batch.delete_range(EXPIRES, begin, end)
+                removals.delete_range(EXPIRES, begin, end)
+            self._settle(epoch, removals)
+            epoch.batch.prepend(removals)
+            epoch.settled = True
             epoch.batch.put(META, CATALOG_KEY, encode_catalog(epoch.tally))
             if epoch.log_position:
                 epoch.batch.put(META, LOG_KEY, epoch.log_position)
@@ -452,21 +455,18 @@ class Flusher:
             epoch.error = StoreError(f"a commit failed: {name}: {unexpected}")
         self._post(lambda: self._saved(epoch))
 
-    def _settle(self, epoch: Epoch) -> None:
+    def _settle(self, epoch: Epoch, removals: Batch) -> None:
         """Find out what was on disk under keys that were written without looking.
 
-        Their removals go in front of the batch, so that what the epoch stores comes after them.
+        ``removals``, which go in front of the batch, get what does not belong there any more.
         """
         corrections: dict[int, Correction] = {}
-        removals = Batch()
-        unsettled = epoch.unsettled
-        for start in range(0, len(unsettled), _SETTLE_STEP):
-            step = unsettled[start : start + _SETTLE_STEP]
+        for step in epoch.unsettled.steps(_SETTLE_STEP):
             records = self._store.read_many(DATA, [one.stored_key for one in step])
             for one, record in zip(step, records, strict=True):
                 head = None if record is None else decode_head(record)
                 field_due_ms = 0 if record is None else _field_due_on_disk(record)
-                if one.uncounted:
+                if one.is_uncounted:
                     correction = corrections.get(one.space.generation)
                     if correction is None:
                         correction = corrections[one.space.generation] = Correction(one.space)
@@ -494,8 +494,6 @@ class Flusher:
                 tally.expires -= int(correction.expires)
                 tally.subexpires -= int(correction.subexpires)
         epoch.corrections = list(corrections.values())
-        epoch.batch.prepend(removals)
-        epoch.settled = True
 
     def _announce(self) -> None:
         """Wake the event loop's thread now and then: who waits for room may find some."""
@@ -621,10 +619,11 @@ class Flusher:
                 if space.field_due:
                     space.field_due.pop(entry.key, None)
         if not epoch.settled:
-            for one in epoch.unsettled:
-                unknown = one.space.entries.get(one.key)
-                if one.uncounted and unknown is not None:
-                    unknown.on_disk = ON_DISK_UNKNOWN
+            for step in epoch.unsettled.steps(_STEP):
+                for one in step:
+                    unknown = one.space.entries.get(one.key)
+                    if one.is_uncounted and unknown is not None:
+                        unknown.on_disk = ON_DISK_UNKNOWN
         # Those not changed since go first: theirs are the older changes.
         self._dirty = again + self._dirty
         self._retired = epoch.retired + self._retired

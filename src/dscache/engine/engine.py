@@ -61,6 +61,7 @@ from dscache.engine.notify import Notifier
 from dscache.engine.pacing import Pacer
 from dscache.engine.pubsub import PubSub
 from dscache.engine.redo import Redo
+from dscache.engine.resting import Resting
 from dscache.engine.scanning import Scanner
 from dscache.engine.scripting import Scripts
 from dscache.engine.serverinfo import ServerCounters
@@ -201,6 +202,7 @@ class Engine:
         self.pacer: Final[Pacer] = Pacer(
             residency, flusher, workers, self.room.before_cut, want_turn, self.redo
         )
+        self.resting: Final[Resting] = Resting(store, flusher, workers)
         self.snapshots: Final[Snapshots] = Snapshots(self)
         self._trouble: Final[TroubleLog] = TroubleLog("the data set")
         # Since when the disk has not got done with what it was given, once that is too long; and who is told.
@@ -679,6 +681,7 @@ class Engine:
         self.snapshots.tick()
         self.pacer.relieve()
         self.pacer.flush_if_due()
+        self.resting.tick()
         self._look_around()
         if self.paused_until_ms <= core.now_ms:
             self.end_pause()

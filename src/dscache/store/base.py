@@ -20,7 +20,7 @@ the store to prepare that commit calls ``catch_up``.
 Threads: ``read_many``, ``scan`` and ``snapshot`` may be called from any thread at any time, also
 while a commit runs in another thread; a key that the running commit changes may then be read as
 before or as after (the cache never asks for one: it answers for keys that are being saved).
-``commit``, ``copy``, ``catch_up`` and ``close`` are called from one thread at a time. All calls may
+``commit``, ``rest``, ``copy``, ``catch_up`` and ``close`` are called from one thread at a time. All calls may
 block; the event loop never makes them, except for a blocking load as the last resort. (``memory_bytes``,
 ``disk_bytes``, ``counters`` and ``set_memory_budget`` never block: the event loop makes them.)
 """
@@ -77,6 +77,14 @@ class Store(Protocol):
 
         Nothing to do, and quick, when the last commit succeeded; ``commit`` does it, too. Raises
         StoreError while it is not possible; reads go on as far as they can.
+        """
+        ...
+
+    def rest(self) -> bool:
+        """Nothing has been committed for a while: let go of what only commits need. The answer is whether
+        that is done; it goes on by itself, and with the next call. Does not block for long.
+
+        From the thread that commits. Raises StoreError.
         """
         ...
 

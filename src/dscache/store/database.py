@@ -13,6 +13,7 @@ same figures before each slice.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ from rocksdict import (
 
 from dscache.errors import StoreError
 from dscache.store.base import COLUMN_NAMES, PAYLOADS
-from dscache.store.journal import Operation
+from dscache.store.batch import RANGE, Frame, Operation
 from dscache.store.options import (
     column_options,
     database_options,
@@ -59,9 +60,6 @@ _STALL_TRIES: Final = 5000
 # The size of memtables that shall not be written out before they are told to. (RocksDB lays memory
 # aside for a memtable in pieces of at most 1 MB, however large it may become.)
 _NO_LIMIT_BYTES: Final = 1 << 40
-
-# Operation codes: the column number, plus this for the deletion of a range.
-RANGE: Final = 16
 
 
 class Stalled(StoreError):
@@ -106,30 +104,31 @@ class Database:
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True  # type: ignore[method-assign, assignment]
 
-    def apply(self, operations: list[Operation], applied: Callable[[int], None]) -> None:
+    def apply(self, frames: deque[Frame], applied: Callable[[int], None]) -> None:
         """Write operations, a slice at a time; ``applied`` is told how many, after each. Raises Stalled,
         with a part of them written.
 
-        What is written leaves the list: to free all of it at once would keep the GIL for long.
+        Frames that are written leave ``frames``. One that is written in part stays: its operations may be
+        written again.
         """
-        total = len(operations)
-        operations.reverse()
-        try:
-            while operations:
-                first = len(operations)
-                least = max(first - _SLICE, 0)
+        done = 0
+        while frames:
+            operations = frames[0].operations()
+            last = 0
+            while last < len(operations):
+                first = last
                 slice_bytes = 0
-                while first > least and slice_bytes < _SLICE_BYTES:
-                    first -= 1
-                    slice_bytes += len(operations[first][2] or b"")
-                self._write(operations[first:][::-1])
-                del operations[first:]
-                applied(total - len(operations))
+                most = min(first + _SLICE, len(operations))
+                while last < most and slice_bytes < _SLICE_BYTES:
+                    slice_bytes += len(operations[last][2] or b"")
+                    last += 1
+                self._write(operations[first:last])
+                applied(done + last)
                 time.sleep(0)  # the event loop may be waiting for the GIL
-        finally:
-            operations.reverse()
+            done += len(operations)
+            frames.popleft()
 
-    def _write(self, operations: list[Operation]) -> None:
+    def _write(self, operations: tuple[Operation, ...]) -> None:
         if not self._holds_back:
             self._wait_for_room()
         batch = WriteBatch(raw_mode=True)

@@ -11,11 +11,12 @@ A segment is a run of frames::
 
     magic (4 bytes) . flags (u32) . body length (u32) . check (u64) . body
 
-A body is MessagePack: a list of operations ``[code, key, value]``. The first frame of a batch has the
-flag ``_FIRST``, the last one ``_LAST`` (one frame may have both); a batch without its last frame
-never happened. The check is XXH3 of flags, length and body, seeded with the segment's number and the
-frame's offset: a frame is valid only where it was written, so neither an old segment's blocks nor a
-journal that somebody stored as a value can be taken for one. All integers are little-endian.
+A body is MessagePack: a list of operations ``[code, key, value]``, as ``dscache.store.batch`` has packed
+them. The first frame of a batch has the flag ``_FIRST``, the last one ``_LAST`` (one frame may have both); a
+batch without its last frame never happened. The check is XXH3 of flags, length and body, seeded with the
+segment's number and the frame's offset: a frame is valid only where it was written, so neither an old
+segment's blocks nor a journal that somebody stored as a value can be taken for one. All integers are
+little-endian.
 
 Recovery applies every batch of every segment again, in order. That is right however much of it the
 engine had already made permanent, because operations only set, delete and delete ranges: replaying
@@ -37,19 +38,17 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-import msgpack
 from xxhash import xxh3_64
 
 from dscache.errors import StoreDamagedError
 from dscache.files import Files
-
-#: One change as the journal holds it: (code, key, value). ``dscache.store.rocksdb`` defines codes.
-Operation = tuple[int, bytes, bytes | None]
+from dscache.store.batch import Frame
 
 _MAGIC: Final = b"DSJ1"
 _HEADER: Final = struct.Struct("<4sIIQ")
@@ -58,17 +57,12 @@ _FIRST: Final = 1
 _LAST: Final = 2
 _SUFFIX: Final = ".journal"
 
-# Operations and bytes per frame. Packing a frame holds the GIL; 512 small records pack in about 50 us.
-_FRAME_OPERATIONS: Final = 512
-_FRAME_BYTES: Final = 256 * 1024
-
 # The seed of a frame's check: the segment's number above the offset, which is less than this.
 _OFFSET_BITS: Final = 40
 _SEED_MASK: Final = (1 << 64) - 1
 
-# MessagePack, for the one operation that is written without being copied: a list of one list of three.
-_LONE_OPERATION: Final = b"\x91\x93"
-_BIN_32: Final = struct.Struct(">BI")
+# The body of a batch that changes nothing: an empty list.
+_NOTHING: Final = b"\x90"
 
 
 class Journal:
@@ -98,7 +92,7 @@ class Journal:
         # before may have died before he knew.
         self._deletion_is_synced = False
 
-    def recover(self) -> Iterator[list[Operation]]:
+    def recover(self) -> Iterator[deque[Frame]]:
         """Every whole batch, oldest first; all segments are retired then.
 
         Cuts off a torn tail, and makes the last batch durable: the process that wrote it may have died
@@ -106,7 +100,7 @@ class Journal:
         has lost its memtables and begins again while the journal is in use.
         """
         self._cut_off_failed_batch()
-        self._retire_current()
+        self.retire()
         segments = self._segments()
         sizes = []
         last_batch = whole_bytes = 0
@@ -132,17 +126,14 @@ class Journal:
                 )
         return segments
 
-    def append(self, operations: list[Operation]) -> None:
-        """Write a batch and sync it. Raises OSError; the batch then never happened.
-
-        Holds the GIL for a frame at a time.
-        """
+    def append(self, frames: Collection[Frame]) -> None:
+        """Write a batch and sync it. Raises OSError; the batch then never happened."""
         self._cut_off_failed_batch()
         if self._file < 0 or self._whole_bytes >= self.segment_bytes:
             self._next_segment()
         self._is_torn = True
         try:
-            self._write_frames(operations)
+            self._write_frames(frames or (Frame([_NOTHING]),))
             self._files.sync(self._file)
         except OSError:
             try:
@@ -167,7 +158,7 @@ class Journal:
         self._size = self._whole_bytes
         self._is_torn = False
         if self._size > 0:
-            self._retire_current()
+            self.retire()
             return
         # Nothing else is in it. A disk that stays full must not leave an empty file for each try.
         self._files.close(self._file)
@@ -175,20 +166,12 @@ class Journal:
         self._files.remove(self._path())
         self._number -= 1
 
-    def _write_frames(self, operations: list[Operation]) -> None:
-        first = 0
-        total = len(operations)
-        flags = _FIRST
-        while not flags & _LAST:
-            last = _frame_end(operations, first)
-            if last == total:
-                flags |= _LAST
-            self._write_frame(flags, operations[first:last])
-            first = last
-            flags &= ~_FIRST
+    def _write_frames(self, frames: Collection[Frame]) -> None:
+        for number, frame in enumerate(frames, 1):
+            flags = _FIRST if number == 1 else 0
+            self._write_frame(flags | (_LAST if number == len(frames) else 0), frame.pieces)
 
-    def _write_frame(self, flags: int, operations: list[Operation]) -> None:
-        body = _packed(operations)
+    def _write_frame(self, flags: int, body: list[bytes]) -> None:
         length = sum(map(len, body))
         check = xxh3_64(_CHECKED.pack(flags, length), seed=_seed(self._number, self._size))
         for piece in body:
@@ -206,13 +189,14 @@ class Journal:
     def _next_segment(self) -> None:
         file = self._files.create(self._directory / f"{self._number + 1:08d}{_SUFFIX}")
         self._deletion_is_synced = True
-        self._retire_current()
+        self.retire()
         self._file = file
         self._number += 1
         self._size = 0
         self._whole_bytes = 0
 
-    def _retire_current(self) -> None:
+    def retire(self) -> None:
+        """End the segment that is written to, if there is one: the next batch begins another."""
         if self._file >= 0:
             self._files.close(self._file)
             self._file = -1
@@ -242,7 +226,7 @@ class Journal:
         try:
             self._cut_off_failed_batch()
         finally:
-            self._retire_current()
+            self.retire()
         if everything_is_permanent:
             self.drop_retired(len(self.retired))
 
@@ -259,30 +243,6 @@ def _number_of(path: Path) -> int:
 
 def _seed(number: int, offset: int) -> int:
     return (number << _OFFSET_BITS | offset) & _SEED_MASK
-
-
-def _frame_end(operations: list[Operation], first: int) -> int:
-    """Where the frame that starts with operation ``first`` ends: at least one operation behind."""
-    last = min(first + _FRAME_OPERATIONS, len(operations))
-    sizes = [len(key) + len(value or b"") for _, key, value in operations[first:last]]
-    if sum(sizes) <= _FRAME_BYTES:
-        return last
-    frame_bytes = 0
-    for index, size in enumerate(sizes):
-        frame_bytes += size
-        if frame_bytes > _FRAME_BYTES:
-            return first + max(index, 1)
-    return last
-
-
-def _packed(operations: list[Operation]) -> list[bytes]:
-    """The body of a frame, in pieces: a large value is one of its own and is not copied."""
-    if len(operations) == 1:
-        code, key, value = operations[0]
-        if value is not None and len(value) > _FRAME_BYTES:
-            head: bytes = msgpack.packb(code) + msgpack.packb(key)
-            return [_LONE_OPERATION + head + _BIN_32.pack(0xC6, len(value)), value]
-    return [msgpack.packb(operations)]
 
 
 def _read_frame(segment: mmap.mmap, number: int, offset: int) -> tuple[int, bytes] | None:
@@ -345,19 +305,19 @@ def _has_later_batch(segment: mmap.mmap, number: int, start: int) -> bool:
     return False
 
 
-def _batches(path: Path) -> Iterator[list[Operation]]:
+def _batches(path: Path) -> Iterator[deque[Frame]]:
     """The batches of a verified segment."""
     segment = _map(path)
     if segment is None:
         return
     number = _number_of(path)
     with segment:
-        batch: list[Operation] = []
+        batch: deque[Frame] = deque()
         offset = 0
         while (frame := _read_frame(segment, number, offset)) is not None:
             flags, body = frame
             offset += _HEADER.size + len(body)
-            batch.extend((code, key, value) for code, key, value in msgpack.unpackb(body))
+            batch.append(Frame([body]))
             if flags & _LAST:
                 yield batch
-                batch = []
+                batch = deque()

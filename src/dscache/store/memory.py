@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dscache.errors import StoreError
 from dscache.store.base import COLUMN_NAMES
-from dscache.store.batch import Batch
+from dscache.store.batch import RANGE, Batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,19 +63,29 @@ class MemoryStore:
         """See ``Store.commit``."""
         if self.fail_commits:
             raise StoreError("commits are made to fail by the test")
-        for column, begin, end in batch.ranges:
-            for key in [k for k in self.columns[column] if begin <= k < end]:
-                del self.columns[column][key]
-        for column, key, value in batch.operations:
-            if value is None:
-                self.columns[column].pop(key, None)
-            else:
-                self.columns[column][key] = value
+        batch.seal()
+        for frame in batch.frames:
+            for code, key, value in frame.operations():
+                self._apply(code, key, value)
         self.commits += 1
         self._bytes_written += batch.size_bytes
 
+    def _apply(self, code: int, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.columns[code].pop(key, None)
+        elif code < RANGE:
+            self.columns[code][key] = value
+        else:
+            column = self.columns[code - RANGE]
+            for one in [k for k in column if key <= k < value]:
+                del column[one]
+
     def catch_up(self) -> None:
         """A failed commit leaves nothing behind."""
+
+    def rest(self) -> bool:
+        """There is nothing that only commits need."""
+        return True
 
     def scan(
         self, column: int, begin: bytes, end: bytes, limit: int, max_bytes: int

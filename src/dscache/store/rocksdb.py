@@ -35,6 +35,7 @@ import os
 import shutil
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -44,11 +45,11 @@ from rocksdict import Cache, RdictIter, WriteBufferManager
 from dscache.errors import StoreError
 from dscache.files import Files, sync_directory
 from dscache.store.base import DATA
-from dscache.store.batch import Batch
-from dscache.store.database import RANGE, Database, Stalled, scan_range, walk
+from dscache.store.batch import Batch, Frame
+from dscache.store.database import Database, Stalled, scan_range, walk
 from dscache.store.directory import DirectoryLock, check_version, mark
 from dscache.store.gate import Gate
-from dscache.store.journal import Journal, Operation
+from dscache.store.journal import Journal
 from dscache.store.options import MANIFEST_BYTES, write_buffer_bytes
 
 _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
@@ -124,7 +125,7 @@ class RocksStore:
         # The commit thread's: what is wrong with RocksDB, in its words, and what is left to apply.
         self._behind = _STOPPED
         self._trouble = ""
-        self._unapplied: list[Operation] = []
+        self._unapplied: deque[Frame] = deque()
         # The commit thread's: retired journal segments whose memtables are being written out.
         self._flushing = 0
         # Counted without a lock: an increment may be lost, and it is a statistic.
@@ -170,7 +171,7 @@ class RocksStore:
             raise StoreError(f"RocksDB cannot open {self._path}: {error}") from error
         self._database = database
         self._flushing = 0
-        self._unapplied = []
+        self._unapplied = deque()
         self._trouble = ""
         self._behind = _EVEN
         return database
@@ -240,15 +241,13 @@ class RocksStore:
     def commit(self, batch: Batch) -> None:
         """See ``Store.commit``."""
         self.catch_up()
-        # In place: the collector would walk through a new list as long as this.
-        operations: list[Operation] = batch.take()
-        operations[:0] = [(column + RANGE, begin, end) for column, begin, end in batch.ranges]
+        frames = batch.take()
         try:
-            self._journal.append(operations)
+            self._journal.append(frames)
         except OSError as error:
             raise StoreError(f"the journal cannot be written: {error.strerror}") from error
         try:
-            self._apply(operations, batch.note_applied)
+            self._apply(frames, batch.note_applied)
         except Stalled:
             raise
         except StoreError:
@@ -257,27 +256,27 @@ class RocksStore:
         self._bytes_written += batch.size_bytes
         self._tidy_up()
 
-    def _apply(self, operations: list[Operation], applied: Callable[[int], None]) -> None:
+    def _apply(self, frames: deque[Frame], applied: Callable[[int], None]) -> None:
         """Give a batch to RocksDB. It is already durable in the journal."""
         assert self._database is not None
         try:
-            self._database.apply(operations, applied)
+            self._database.apply(frames, applied)
         except Stalled as stalled:
             self._behind = _UNAPPLIED
             self._trouble = str(stalled)
-            self._unapplied = operations
+            self._unapplied = frames
             raise
         except Exception as error:
             self._stopped(str(error))
             raise StoreError(f"RocksDB cannot write: {error}") from error
-        self._unapplied = []
+        self._unapplied = deque()
         self._trouble = ""
         self._behind = _EVEN
 
     def _stopped(self, trouble: str) -> None:
         self._behind = _STOPPED
         self._trouble = trouble
-        self._unapplied = []
+        self._unapplied = deque()
 
     def _tidy_up(self) -> None:
         """After a commit: let journal segments go whose memtables are files, and mind garbage.
@@ -303,6 +302,17 @@ class RocksStore:
             database.mind_garbage()
         except Exception as error:  # rocksdict raises nothing more precise
             self._stopped(str(error))
+
+    def rest(self) -> bool:
+        """See ``Store.rest``: memtables are written out, and the journal is emptied."""
+        if self._behind != _EVEN:
+            return True  # the next commit sees to it
+        try:
+            self._journal.retire()
+        except OSError as error:
+            raise StoreError(f"the journal cannot be closed: {error.strerror}") from error
+        self._tidy_up()
+        return not self._journal.retired
 
     def scan(
         self, column: int, begin: bytes, end: bytes, limit: int, max_bytes: int
