@@ -121,6 +121,11 @@ class Disk(Files):
             raise
         return super().append(file, [half if is_short else data])
 
+    def append_and_sync(self, file: int, pieces: list[memoryview]) -> int:
+        written = self.append(file, pieces)
+        self.sync(file)
+        return written
+
     def truncate(self, file: int, size: int) -> None:
         self._meet("truncate")
         path = self._open[file]

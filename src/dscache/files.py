@@ -14,6 +14,9 @@ from typing import Final
 
 _COPY_BYTES: Final = 1024 * 1024
 
+# The flag of a write that is synced; only Linux has it.
+_DSYNC: Final = getattr(os, "RWF_DSYNC", 0)
+
 
 class Files:
     """Files that are appended to, by their descriptors. Every method raises OSError."""
@@ -35,6 +38,17 @@ class Files:
     def append(self, file: int, pieces: list[memoryview]) -> int:
         """Write some of ``pieces``, one behind the other, to the end; how many bytes."""
         return os.writev(file, pieces)
+
+    def append_and_sync(self, file: int, pieces: list[memoryview]) -> int:
+        """``append``, and what was written survives a power failure when it returns; nothing is said of what
+        was written before. One call of the system where there is one, so that the GIL has to be got back
+        once."""
+        if _DSYNC:
+            # (The file is one that is appended to, whatever the offset says.)
+            return os.pwritev(file, pieces, 0, _DSYNC)
+        written = self.append(file, pieces)
+        self.sync(file)
+        return written
 
     def truncate(self, file: int, size: int) -> None:
         """Cut off what is behind ``size``."""

@@ -28,6 +28,7 @@ from dscache.files import Files
 from dscache.log.segments import Contents, segment_numbers, segment_path
 from dscache.store.memory import MemoryStore
 from dscache.wire.request import RequestParser
+from manual_workers import ScriptedEngine
 from stored import stored_databases
 
 EXAMPLES = 500 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 10
@@ -445,6 +446,24 @@ def test_waitaof_needs_a_log() -> None:
         b"-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
     )
     assert driver.run("WAITAOF", 0, 0, 0) == [0, 0]
+
+
+def test_while_the_log_thread_is_busy_what_is_noted_becomes_one_frame(tmp_path: Path) -> None:
+    scripted = ScriptedEngine(appendfsync="always")
+    open_log(scripted.engine, tmp_path, Disk())
+    redo = scripted.engine.redo
+    replies = scripted.start("SET", "k", "0")
+    scripted.engine.turn()
+    for number in range(1, 10):
+        replies += scripted.start("SET", "k", number, session=scripted.new_session())
+        scripted.engine.turn()
+    assert redo.sequence == 1
+    scripted.workers.run_log()
+    scripted.engine.turn()
+    assert (redo.synced, redo.sequence) == (1, 2)
+    scripted.workers.run_log()
+    scripted.engine.turn()
+    assert (redo.synced, redo.position) == (2, 2)
 
 
 def test_every_second_it_is_synced(logged: Logged) -> None:

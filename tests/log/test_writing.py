@@ -195,6 +195,24 @@ def test_after_a_failed_sync_everything_unsynced_is_written_to_a_new_file(tmp_pa
     assert found(tmp_path) == [1, 2, 3]
 
 
+def test_a_frame_that_is_written_and_synced_in_one_survives(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    writer.append_and_sync(2, BODY)  # syncs what was written before, too
+    writer.append_and_sync(3, BODY)
+    disk.lose_power(random.Random(1))
+    assert found(tmp_path) == [1, 2, 3]
+
+
+def test_the_system_writes_and_syncs_in_one_what_can_be_read_again(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, {}, Files())
+    for sequence in (1, 2, 3):
+        writer.append_and_sync(sequence, BODY)
+    assert found(tmp_path) == [1, 2, 3]
+    assert segment_path(tmp_path, 1).stat().st_size == 3 * FRAME_BYTES
+
+
 def test_frames_that_are_there_twice_are_taken_once(tmp_path: Path) -> None:
     disk = Disk()
     writer = LogWriter(tmp_path, {}, disk)
@@ -247,7 +265,11 @@ def test_what_a_killed_process_left_unsynced_is_synced_when_it_has_been_read(
 #: What is done to a writer: most of it works. What fails, fails once.
 STEPS = st.lists(
     st.sampled_from(
-        [*["append"] * 8, *["sync", "end_segment", "kill", "lose power"] * 2, "short append"]
+        [
+            *["append", "append_and_sync"] * 6,
+            *["sync", "end_segment", "kill", "lose power"] * 2,
+            "short append",
+        ]
         + [f"fail {name}" for name in ("append", "sync", "create", "truncate", "remove")]
         + ["fail sync_names", "die append", "die sync", "die sync_names"]
     ),
@@ -271,11 +293,15 @@ def test_whatever_fails_a_power_failure_leaves_a_prefix_with_all_that_was_synced
             disk.fail(method, code)
             continue
         ending = step
-        while step in {"append", "sync", "end_segment"}:
+        while step in {"append", "append_and_sync", "sync", "end_segment"}:
             try:
                 if step == "append":
                     writer.append(appended + 1, BODY)
                     appended += 1
+                elif step == "append_and_sync":
+                    writer.append_and_sync(appended + 1, BODY)
+                    appended += 1
+                    promised = appended
                 else:
                     writer.sync() if step == "sync" else writer.end_segment()
                     promised = appended

@@ -64,8 +64,9 @@ _LONGEST_RETRY_SECONDS: Final = 5.0
 # What the log thread is asked to do.
 _WRITE: Final = 0
 _SYNC: Final = 1
-_END_SEGMENT: Final = 2
-_DROP: Final = 3
+_WRITE_AND_SYNC: Final = 2
+_END_SEGMENT: Final = 3
+_DROP: Final = 4
 
 #: What to do, with the number of a frame and its body.
 Action = tuple[int, int, bytes]
@@ -125,6 +126,10 @@ class _Job:
             writer.append(sequence, body)
             self.written = sequence
             self.has_synced = False
+        elif action == _WRITE_AND_SYNC:
+            writer.append_and_sync(sequence, body)
+            self.written = sequence
+            self.has_synced = True
         elif action == _SYNC:
             writer.sync()
             self.has_synced = True
@@ -284,8 +289,11 @@ class Redo:
     # Handing over
 
     def turn(self) -> None:
-        """Hand over what is due. Between two commands."""
-        if len(self._frame) > 0:
+        """Hand over what is due. Between two commands.
+
+        While the log thread is busy what is noted is gathered on: it will be one frame, and one write.
+        """
+        if len(self._frame) > 0 and (self._job is None or len(self._frame) > _FRAME_BYTES):
             left = self._due - time.perf_counter()
             if left <= 0.0:
                 self._hand_over()
@@ -316,7 +324,11 @@ class Redo:
             return
         if self._sync_wanted:
             self._sync_wanted = False
-            self._todo.append((_SYNC, 0, b""))
+            if self._todo and self._todo[-1][0] == _WRITE:
+                _, sequence, body = self._todo[-1]
+                self._todo[-1] = (_WRITE_AND_SYNC, sequence, body)
+            else:
+                self._todo.append((_SYNC, 0, b""))
         if self._todo:
             self._job = _Job(self, self._writer, self._todo)
             self.busy_since = time.perf_counter()
@@ -448,7 +460,7 @@ class Redo:
             return
         unfinished = [] if self._job is None else self._job.actions[self._job.done :]
         for action, sequence, body in unfinished + self._todo:
-            if action == _WRITE:
+            if action in (_WRITE, _WRITE_AND_SYNC):
                 self._writer.append(sequence, body)
             elif action == _DROP:
                 self._writer.drop_until(sequence)

@@ -8,6 +8,7 @@ last sync that succeeded are kept, and are written once more, to a new segment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,12 +44,20 @@ class LogWriter:
 
     def append(self, sequence: int, body: bytes) -> None:
         """Write a frame; it is not synced."""
-        if self._is_suspect:
-            self._write_again()
-        if self._file < 0:
-            self._open_next()
-        self._write(sequence, body)
+        self._prepare()
+        self._write(sequence, body, self._files.append)
         self._unsynced.append((sequence, body))
+
+    def append_and_sync(self, sequence: int, body: bytes) -> None:
+        """Write a frame, and make everything that was appended survive a power failure."""
+        self._prepare()
+        if self._unsynced:
+            self.append(sequence, body)
+            self.sync()
+            return
+        self._is_suspect = True
+        self._write(sequence, body, self._files.append_and_sync)
+        self._note_synced()
 
     def sync(self) -> None:
         """Make everything that was appended survive a power failure."""
@@ -58,6 +67,16 @@ class LogWriter:
             return
         self._is_suspect = True
         self._files.sync(self._file)
+        self._note_synced()
+
+    def _prepare(self) -> None:
+        """Have a file that can be written to."""
+        if self._is_suspect:
+            self._write_again()
+        if self._file < 0:
+            self._open_next()
+
+    def _note_synced(self) -> None:
         self._is_suspect = False
         self._synced_bytes = self._size
         self._unsynced = []
@@ -82,14 +101,16 @@ class LogWriter:
         """Bytes of all segments. From any thread; exact between two calls."""
         return self._size + sum(size for _, _, size in list(self._complete))
 
-    def _write(self, sequence: int, body: bytes) -> None:
+    def _write(
+        self, sequence: int, body: bytes, write: Callable[[int, list[memoryview]], int]
+    ) -> None:
         if self._is_torn:
             self._files.truncate(self._file, self._size)
         data = frame(sequence, body, self._number, self._size, self._synced_bytes)
         self._is_torn = True
         rest = memoryview(data)
         while rest:
-            written = self._files.append(self._file, [rest])
+            written = write(self._file, [rest])
             rest = rest[written:]
         self._is_torn = False
         self._size += len(data)
@@ -112,7 +133,7 @@ class LogWriter:
                 self._number -= 1
         self._open_next()
         for sequence, body in self._unsynced:
-            self._write(sequence, body)
+            self._write(sequence, body, self._files.append)
         self._is_suspect = False
 
     def _open_next(self) -> None:
