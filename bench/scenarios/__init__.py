@@ -16,6 +16,7 @@ from bench.scenarios import (
     million,
     opening,
     overwrites,
+    pauses,
     policies,
     snapshots,
     startup,
@@ -36,6 +37,7 @@ WITH_GOALS: Final[dict[str, Callable[[Settings], Report]]] = {
     "swapping": swapping.run,
     "overwrites": overwrites.run,
     "memory_per_key": memory_per_key.run,
+    "pauses": pauses.run,
     "opening": opening.run,
 }
 

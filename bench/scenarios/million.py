@@ -17,7 +17,7 @@ from bench.settings import Settings
 _MAXMEMORY_BYTES: Final = 1 << 30
 _ELEMENTS: Final = 1_000_000
 _QUICK_ELEMENTS: Final = 50_000
-_REQUESTS: Final = 60_000
+_REQUESTS: Final = 40_000
 _QUICK_SHARE: Final = 4
 _PIPELINE: Final = 16
 _AT_ONCE: Final = 1_000

@@ -55,11 +55,11 @@ def run(settings: Settings) -> Report:
                         port=server.port,
                         keys=Zipf(keys, seed=number),
                         value_size=_VALUE_BYTES,
-                        seconds=2.0 if settings.quick else 5.0,
+                        seconds=2.0 if settings.quick else 4.0,
                         connections=_CONNECTIONS,
                         pipeline=_PIPELINE,
                         write_share=0.05,
-                        warm_up_s=1.0 if settings.quick else 3.0,
+                        warm_up_s=1.0 if settings.quick else 2.0,
                     )
                 )
                 rates[kind].append(result.per_second)

@@ -122,7 +122,7 @@ def _served_misses(settings: Settings, server: Server, keys: int) -> float:
             port=server.port,
             keys=Uniform(0, keys, seed=5),
             value_size=VALUE_BYTES,
-            seconds=1.5 if settings.quick else 4.0,
+            seconds=1.5 if settings.quick else 3.0,
             connections=_CONNECTIONS,
             pipeline=_PIPELINE,
         )
@@ -134,7 +134,7 @@ def _served_misses(settings: Settings, server: Server, keys: int) -> float:
 def _compare_misses(
     report: Report, settings: Settings, served: list[float], store: Path, maxmemory: int
 ) -> None:
-    seconds = 1.0 if settings.quick else 3.0
+    seconds = 1.0 if settings.quick else 2.0
     bare = [_bare_reads(store, maxmemory // 4, seconds) for _ in range(settings.runs)]
     ratio = pairwise(served, bare)
     table = report.table(

@@ -54,9 +54,9 @@ _SWITCH_INTERVAL_SECONDS: Final = 0.0005
 
 # The cyclic collector has nothing to do here: commands, connections, epochs make no cycles. Yet it would walk
 # through all lists that values are made of, for 0.2 s and longer with a million of them. So it looks at what
-# is new, a few thousand objects at a time, and at what it has seen alive twice never again
-# (``_keep_survivors``).
-_GC_THRESHOLDS: Final = (5_000, 5, 1_000_000)
+# is new, a thousand objects at a time, which may be lists of dozens of elements each; and at what it has seen
+# alive twice never again (``_keep_survivors``).
+_GC_THRESHOLDS: Final = (1_000, 1, 1_000_000)
 
 # While clients wait to be told that the disk does not take the data, shutdown tries this often.
 _RETRY_SECONDS: Final = 0.25
