@@ -241,6 +241,20 @@ def test_a_disk_that_stays_full_is_not_filled_with_files(tmp_path: Path) -> None
     assert found(tmp_path) == [1]
 
 
+def test_a_segment_whose_frames_could_not_be_written_again_is_not_ended(tmp_path: Path) -> None:
+    disk = Disk()
+    writer = LogWriter(tmp_path, {}, disk)
+    writer.append(1, BODY)
+    disk.fail("sync", BROKEN)
+    disk.fail("create", FULL)
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"Input/output error|No space left"):
+            writer.end_segment()
+    writer.end_segment()
+    disk.lose_power(random.Random(1))
+    assert found(tmp_path) == [1]
+
+
 def test_what_a_killed_process_left_unsynced_is_synced_when_it_has_been_read(
     tmp_path: Path,
 ) -> None:

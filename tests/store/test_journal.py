@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batches import packed, unpacked
 from conftest import PROFILE
-from disks import BROKEN, FULL, KILLED, SHORT, Died, Disk
+from disks import BROKEN, FULL, KILLED, READ_ONLY, SHORT, Died, Disk
 from dscache.errors import StoreDamagedError
 from dscache.files import Files
 from dscache.store.batch import Operation
@@ -439,6 +439,19 @@ def test_a_batch_that_a_killed_process_left_unsynced_is_synced_before_it_is_hand
     journal.append(packed(C))
     disk.lose_power(random.Random(1))
     assert recovered(directory) == [A, B, C]
+
+
+def test_an_empty_segment_that_could_not_be_removed_is_not_forgotten(directory: Path) -> None:
+    disk = Disk()
+    journal, _ = open_journal(directory, segment_bytes=1, disk=disk)
+    disk.fail("append", FULL)
+    disk.fail("remove", READ_ONLY)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append(packed(A))
+    for batch in (A, B, C):
+        journal.append(packed(batch))
+    journal.drop_retired(1)
+    assert recovered(directory) == [B, C]
 
 
 def test_a_deletion_by_a_killed_process_is_synced_before_the_next(directory: Path) -> None:

@@ -84,9 +84,10 @@ class LogWriter:
     def end_segment(self) -> None:
         """What is appended from now on goes to a new segment. Syncs, so that a segment is on disk before
         there is anything in a later one."""
+        # Also when there is no file, because a new one could not be made: then there is something to sync.
+        self.sync()
         if self._file < 0:
             return
-        self.sync()
         self._files.close(self._file)
         self._file = -1
         self._keep_segment()

@@ -153,18 +153,21 @@ class Journal:
         """
         if not self._is_torn:
             return
-        self._files.truncate(self._file, self._whole_bytes)
-        self._files.sync(self._file)
-        self._size = self._whole_bytes
-        self._is_torn = False
-        if self._size > 0:
-            self.retire()
-            return
-        # Nothing else is in it. A disk that stays full must not leave an empty file for each try.
-        self._files.close(self._file)
-        self._file = -1
+        if self._file >= 0:
+            self._files.truncate(self._file, self._whole_bytes)
+            self._files.sync(self._file)
+            self._size = self._whole_bytes
+            if self._size > 0:
+                self._is_torn = False
+                self.retire()
+                return
+            self._files.close(self._file)
+            self._file = -1
+        # Nothing else is in it. A disk that stays full must not leave an empty file for each try, and no file
+        # may stay that nobody knows of: a later start would miss those between it and the next.
         self._files.remove(self._path())
         self._number -= 1
+        self._is_torn = False
 
     def _write_frames(self, frames: Collection[Frame]) -> None:
         for number, frame in enumerate(frames, 1):
