@@ -92,11 +92,28 @@ def test_all_keys_of_a_command_are_loaded_at_its_first_miss(scripted: ScriptedEn
     assert scripted.engine.core.stats.cache_misses == 20
 
 
-def test_a_burst_is_spread_over_the_threads(scripted: ScriptedEngine) -> None:
+def reads_are_slow(scripted: ScriptedEngine) -> None:
+    """As if each key had taken a hundredth of a second of late."""
+    scripted.engine.loader._key_seconds = 0.01
+
+
+def test_where_reads_are_slow_a_burst_is_spread_over_the_threads(scripted: ScriptedEngine) -> None:
     on_disk(scripted, *((f"k{n}", str(n)) for n in range(16)))
+    reads_are_slow(scripted)
     scripted.start("MGET", *(f"k{n}" for n in range(16)))
     scripted.engine.turn()
     assert len(scripted.workers.waiting_loads) == 2
+    scripted.load()
+
+
+def test_where_reads_are_quick_batches_are_filled(scripted: ScriptedEngine) -> None:
+    on_disk(scripted, *((f"k{n}", str(n)) for n in range(40)))
+    scripted.start("MGET", *(f"k{n}" for n in range(40)))
+    scripted.engine.turn()
+    assert len(scripted.workers.waiting_loads) == 2
+    scripted.store.keys_read.clear()
+    scripted.workers.run_load()
+    assert scripted.store.keys_read[DATA] == 32
     scripted.load()
 
 
@@ -120,7 +137,7 @@ def test_where_reads_are_quick_a_small_batch_waits_for_the_one_that_is_under_way
 
 def test_where_reads_are_slow_nothing_waits_for_a_batch(scripted: ScriptedEngine) -> None:
     on_disk(scripted, ("a", "1"), ("b", "2"))
-    scripted.engine.loader._batch_seconds = 0.01
+    reads_are_slow(scripted)
     for number, key in enumerate("ab", start=1):
         scripted.start("GET", key, session=scripted.new_session())
         scripted.engine.turn()
@@ -258,6 +275,7 @@ def test_a_loaded_key_stays_until_the_command_that_waits_for_more_has_run(
     scripted: ScriptedEngine,
 ) -> None:
     on_disk(scripted, *((f"k{n}", str(n)) for n in range(8)))
+    reads_are_slow(scripted)
     replies = scripted.start("MGET", *(f"k{n}" for n in range(8)))
     scripted.engine.turn()
     assert len(scripted.workers.waiting_loads) == 2
@@ -275,6 +293,7 @@ def test_a_client_that_leaves_lets_go_of_what_was_loaded_for_it(
     scripted: ScriptedEngine,
 ) -> None:
     on_disk(scripted, *((f"k{n}", str(n)) for n in range(8)))
+    reads_are_slow(scripted)
     session = scripted.new_session()
     replies = scripted.start("MGET", *(f"k{n}" for n in range(8)), session=session)
     scripted.engine.turn()

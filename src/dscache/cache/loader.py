@@ -4,8 +4,8 @@
 for during one turn of the event loop is handed to the I/O threads by ``dispatch``, in batches spread
 over them, and comes back with one post per batch. RocksDB reads one batch's keys one after the other,
 so a burst of cold keys is as fast as it is spread. Where reads are quick, because the system has the files
-in memory, handing over costs more than reading: there a batch that is not full waits while another is
-under way.
+in memory, handing over costs more than reading: there batches are not spread but filled, and one that is not
+full waits while another is under way.
 
 A load that finishes after its key was written or deleted is dropped: whoever changes a key that is
 being loaded marks the load stale (``overtake``). Loaded entries are pinned until the commands
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 _MIN_BATCH: Final = 4
 _MAX_BATCH: Final = 32
 
-# Reads are quick while a batch takes less than this. What counts is the quickest of late: in between a thread
-# may have waited for the GIL.
-_QUICK_SECONDS: Final = 300e-6
+# Reads are quick while a key takes less than this. What counts is the quickest batch of late: in between a
+# thread may have waited for the GIL. (docs/performance.md has the figures of spreading and filling.)
+_QUICK_SECONDS: Final = 50e-6
 _FORGETTING: Final = 1.1
 _LEAST_SECONDS: Final = 1e-6
 
@@ -91,9 +91,9 @@ class Loader:
         self._post = post
         self._on_ready = on_ready
         self._wanted: list[Load] = []
-        # Batches under way, and how long one takes.
+        # Batches under way, and how long a key of one takes.
         self._batches: i64 = 0
-        self._batch_seconds = 0.0
+        self._key_seconds = 0.0
         #: Figures for INFO.
         self.loads: i64 = 0
         self.in_progress: i64 = 0
@@ -103,7 +103,7 @@ class Loader:
     def has_wanted(self) -> bool:
         """Whether ``dispatch`` has something to hand over now."""
         wanted = len(self._wanted)
-        if self._batches > 0 and wanted < _MAX_BATCH and self._batch_seconds < _QUICK_SECONDS:
+        if self._batches > 0 and wanted < _MAX_BATCH and self._key_seconds < _QUICK_SECONDS:
             return False
         return wanted > 0
 
@@ -143,7 +143,9 @@ class Loader:
         wanted = self._wanted
         self._wanted = []
         total = len(wanted)
-        size = min(max((total + self._threads - 1) // self._threads, _MIN_BATCH), _MAX_BATCH)
+        size = _MAX_BATCH
+        if self._key_seconds >= _QUICK_SECONDS:
+            size = min(max((total + self._threads - 1) // self._threads, _MIN_BATCH), _MAX_BATCH)
         for start in range(0, total, size):
             self._submit_batch(wanted[start : start + size])
 
@@ -163,7 +165,9 @@ class Loader:
 
     def _complete(self, batch: list[Load], seconds: float) -> None:
         self._batches -= 1
-        self._batch_seconds = min(seconds, self._batch_seconds * _FORGETTING + _LEAST_SECONDS)
+        self._key_seconds = min(
+            seconds / len(batch), self._key_seconds * _FORGETTING + _LEAST_SECONDS
+        )
         ready: list[Wait] = []
         for load in batch:
             self.in_progress -= 1
