@@ -27,10 +27,10 @@ _APPLYING: Final = 0.5
 #: Later than any due time.
 NEVER_MS: Final = 1 << 62
 
-# Unsettled keys: flags, what stands before each, and how long a block becomes.
+# Unsettled keys: flags, bytes before each, and how long a block becomes.
 _UNCOUNTED: Final = 1
 _KEEPS_PAYLOAD: Final = 2
-_PREFIX_BYTES: Final = 5
+_HEAD_BYTES: Final = 5
 _BLOCK_BYTES: Final = 64 * 1024
 
 
@@ -81,7 +81,7 @@ class Unsettled:
         write_i32_le(writer, i32(len(stored_key)))
         writer.write(stored_key)
         self.count += 1
-        self.size_bytes += _PREFIX_BYTES + len(stored_key)
+        self.size_bytes += _HEAD_BYTES + len(stored_key)
 
     def seal(self) -> None:
         """What was added last is to be read, too."""
@@ -95,7 +95,7 @@ class Unsettled:
             while place < len(block):
                 step: list[UnsettledKey] = []
                 while place < len(block) and len(step) < count:
-                    begin = place + _PREFIX_BYTES
+                    begin = place + _HEAD_BYTES
                     end = begin + i64(read_i32_le(block, place + 1))
                     stored_key = block[begin:end]
                     space = self._spaces[generation_of(stored_key)]

@@ -2,9 +2,9 @@
 
 Objects of up to 512 bytes live in the arenas of CPython's pymalloc, which it returns to the system by
 itself when they are empty; larger ones, and RocksDB's memory, come from the C library, which keeps what
-was freed until ``malloc_trim`` is called. Both calls hold the GIL for a moment (milliseconds for
-gigabytes), so they are for operators, and for a process that is larger than it should be
-(``dscache.engine.memory``), not for every tick.
+was freed until ``malloc_trim`` is called. Whoever needs memory from it waits meanwhile (10 ms when 90 MB are
+given back), so this is for operators, for a process that is larger than it should be
+(``dscache.engine.memory``) and for one at rest (``dscache.engine.resting``), not for every tick.
 """
 
 from __future__ import annotations
