@@ -112,11 +112,12 @@ def test_a_cut_touches_no_entry(scripted: ScriptedEngine) -> None:
     for number in range(100):
         scripted.start("SET", f"k{number}", "v")
     flusher = scripted.engine.flusher
-    _, dirty = flusher.uncommitted_lists()
+    ((serial, dirty),) = flusher.uncommitted_lists()
     states = [entry.state for entry in dirty]
     scripted.cut()
-    saving, dirty_now = flusher.uncommitted_lists()
+    (_, dirty_now), (saving_serial, saving) = flusher.uncommitted_lists()
     assert saving is dirty
+    assert saving_serial == serial
     assert [entry.state for entry in saving] == states
     assert not dirty_now
 

@@ -385,6 +385,21 @@ def test_what_is_committed_and_evicted_while_a_page_is_read_is_not_lost() -> Non
     driver.close()
 
 
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_scan_finds_what_is_dirty_in_its_epoch(driver: Driver, every: int) -> None:
+    # The lists of dirty entries are used again: what was known of one must not be taken for the next.
+    there: set[bytes] = set()
+    for number in range(12):
+        new = [b"%d:%d" % (number, other) for other in range(50 - 4 * number)]
+        put(driver, *new)
+        there.update(new)
+        if number % every == 0:
+            assert set(scan_all(driver.run, "COUNT", 1000)) == there
+        driver.flush()
+        driver.turn_until(lambda: not driver.engine.flusher.has_work)
+        evict(driver)
+
+
 def test_a_scan_finds_what_came_after_the_one_before(client: Client) -> None:
     put(client.driver, b"a")
     assert scan_all(client) == [b"a"]

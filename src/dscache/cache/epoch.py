@@ -132,6 +132,7 @@ class Epoch:
         self,
         number: int,
         entries: list[Entry],
+        serial: int,
         retired: list[Space],
         forgotten: list[bytes],
         tally: list[SpaceTally],
@@ -139,6 +140,8 @@ class Epoch:
     ) -> None:
         self.number: Final = number
         self.entries: Final = entries
+        #: The number of that list (``Flusher.uncommitted_lists``).
+        self.serial: Final = serial
         self.retired: Final = retired
         #: Records of the index of fields' due times that are true of no key.
         self.forgotten: Final = forgotten

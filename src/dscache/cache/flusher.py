@@ -99,6 +99,8 @@ class Flusher:
         # Of the next epoch. These lists go round, and live as long as the flusher: the collector has them
         # frozen, where it would walk through every entry of a new one.
         self._dirty: list[Entry] = []
+        # Another number each time that another list, or the same one emptied, takes that place.
+        self._dirty_serial = 1
         self._spare: list[list[Entry]] = [[], []]
         self._retired: list[Space] = []
         self._forgotten: list[bytes] = []
@@ -254,9 +256,14 @@ class Flusher:
             return list(self._dirty)
         return self._epoch.entries + self._dirty
 
-    def uncommitted_lists(self) -> tuple[list[Entry], list[Entry]]:
-        """(saving, dirty): the lists themselves, which grow; the caller must not change them."""
-        return ([] if self._epoch is None else self._epoch.entries), self._dirty
+    def uncommitted_lists(self) -> list[tuple[int, list[Entry]]]:
+        """The lists of entries that are being saved, and of those that are dirty, each with a number that
+        no other one has had. They grow; the caller must not change them, nor look at one that is not
+        among them any more."""
+        lists = [(self._dirty_serial, self._dirty)]
+        if self._epoch is not None:
+            lists.append((self._epoch.serial, self._epoch.entries))
+        return lists
 
     # Epochs
 
@@ -271,6 +278,7 @@ class Flusher:
         self._epoch = Epoch(
             self.last_cut,
             self._dirty,
+            self._dirty_serial,
             self._retired,
             self._forgotten,
             self._catalog.tally(),
@@ -281,6 +289,7 @@ class Flusher:
         self._epoch.seconds = time.perf_counter()
         self._epoch.changes = self._changes
         self._dirty = self._spare.pop() if self._spare else []
+        self._dirty_serial += 1
         self._retired = []
         self._forgotten = []
         self._dirty_colour, self._saving_colour = self._saving_colour, self._dirty_colour
@@ -626,6 +635,7 @@ class Flusher:
                         unknown.on_disk = ON_DISK_UNKNOWN
         # Those not changed since go first: theirs are the older changes.
         self._dirty = again + self._dirty
+        self._dirty_serial += 1
         self._retired = epoch.retired + self._retired
         self._forgotten = epoch.forgotten + self._forgotten
         self._residency.saving_bytes = 0

@@ -124,8 +124,8 @@ class Scanner:
         end = read.next_position
         stored = read.found
         # Much may be uncommitted behind the last key on disk: the page must not take it all.
-        for entries in core.flusher.uncommitted_lists():
-            end = self._sorted_places(space, entries).end_of(start, end, count)
+        for serial, entries in core.flusher.uncommitted_lists():
+            end = self._sorted_places(space, serial, entries).end_of(start, end, count)
         if end < read.next_position:
             stored = [found for found in stored if found.position < end]
         return self._overlay(space, stored, start, end)
@@ -168,8 +168,8 @@ class Scanner:
     def _overlay(self, space: Space, stored: list[Found], begin: int, end: int) -> Page:
         """``stored`` as memory knows it better, with the uncommitted keys of the same range."""
         met = {found.key: found for found in stored}
-        for entries in self._core.flusher.uncommitted_lists():
-            for at, key in self._sorted_places(space, entries).between(begin, end):
+        for serial, entries in self._core.flusher.uncommitted_lists():
+            for at, key in self._sorted_places(space, serial, entries).between(begin, end):
                 # Committed a moment ago and evicted since, it is the store's again.
                 if key in space.entries and key not in met:
                     met[key] = Found(key, at, 0, 0)
@@ -189,12 +189,12 @@ class Scanner:
         page.found.sort(key=lambda found: (found.position, found.key))
         return page
 
-    def _sorted_places(self, space: Space, entries: list[Entry]) -> _Sorted:
-        """The sorted positions of ``entries`` that belong to ``space``."""
-        place = (space.number, id(entries))
+    def _sorted_places(self, space: Space, serial: int, entries: list[Entry]) -> _Sorted:
+        """The sorted positions of ``entries``, the list of that number, that belong to ``space``."""
+        place = (space.number, serial)
         found = self._sorted.get(place)
         if found is None:
-            live = {id(one) for one in self._core.flusher.uncommitted_lists()}
+            live = {serial for serial, _ in self._core.flusher.uncommitted_lists()}
             self._sorted = {p: s for p, s in self._sorted.items() if p[1] in live}
             found = self._sorted[place] = _Sorted(entries, space.number)
         return found
