@@ -89,16 +89,20 @@ def test_what_was_committed_is_there_after_a_close(directory: Path) -> None:
 def test_a_store_that_rests_writes_out_its_memtables_and_empties_the_journal(
     directory: Path,
 ) -> None:
-    store = open_store(directory)
-    commit(store, numbered_batch(0, 2000))
+    store = open_store(directory, 64 << 20)
+    commit(store, numbered_batch(0, 100))
+    assert store.rest()
+    assert list((directory / "journal").iterdir()) != [], "that little is not worth a table"
+    commit(store, numbered_batch(100, 30_000))
     deadline = time.monotonic() + 10
     while not store.rest():
         assert time.monotonic() < deadline
     assert list((directory / "journal").iterdir()) == []
     assert store.rest()
-    late = numbered_batch(2000, 10)
+    late = numbered_batch(30_100, 10)
     commit(store, late)
-    assert holds(store, numbered_batch(0, 2000))
+    assert holds(store, numbered_batch(0, 100))
+    assert holds(store, numbered_batch(100, 30_000))
     store.close()
     store = open_store(directory)
     assert holds(store, late)

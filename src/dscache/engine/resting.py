@@ -3,7 +3,8 @@
 After a burst of writes the store's memtables hold the last of it a second time, beside the entries, until
 more comes; and the C library keeps what batches and RocksDB have freed. Of a million keys of 16 and 100 bytes
 these were 110 to 150 MB, of 480. So when nothing has been committed for some seconds the memtables are
-written out, which the next start profits from too, and free memory goes back to the system.
+written out if there is much in them, which the next start profits from too, and free memory goes back to the
+system.
 
 Everything but the job runs in the event loop's thread.
 """

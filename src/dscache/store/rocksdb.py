@@ -62,6 +62,9 @@ _MAX_JOURNAL_BUFFERS: Final = 16
 # options, its log.
 _REOPEN_BYTES: Final = MANIFEST_BYTES + 1024 * 1024
 
+# What is less stays in memtables when the store rests: many small tables would be compacted more often.
+_LEAST_REST_BYTES: Final = 8 * 1024 * 1024
+
 _EVEN: Final = 0
 _UNAPPLIED: Final = 1
 _STOPPED: Final = 2
@@ -304,9 +307,11 @@ class RocksStore:
             self._stopped(str(error))
 
     def rest(self) -> bool:
-        """See ``Store.rest``: memtables are written out, and the journal is emptied."""
+        """See ``Store.rest``: memtables with much in them are written out, and the journal is emptied."""
         if self._behind != _EVEN:
             return True  # the next commit sees to it
+        if not self._journal.retired and self._journal.size_bytes() < _LEAST_REST_BYTES:
+            return True
         try:
             self._journal.retire()
         except OSError as error:
