@@ -8,6 +8,7 @@ Not compiled: it waits for the disk, in I/O threads.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -44,8 +45,13 @@ class Files:
         was written before. One call of the system where there is one, so that the GIL has to be got back
         once."""
         if _DSYNC:
-            # (The file is one that is appended to, whatever the offset says.)
-            return os.pwritev(file, pieces, 0, _DSYNC)
+            try:
+                # (The file is one that is appended to, whatever the offset says.)
+                return os.pwritev(file, pieces, 0, _DSYNC)
+            except OSError as error:
+                # Some sandboxes have the call, but not the flag.
+                if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
         written = self.append(file, pieces)
         self.sync(file)
         return written

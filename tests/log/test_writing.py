@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -211,6 +213,21 @@ def test_the_system_writes_and_syncs_in_one_what_can_be_read_again(tmp_path: Pat
         writer.append_and_sync(sequence, BODY)
     assert found(tmp_path) == [1, 2, 3]
     assert segment_path(tmp_path, 1).stat().st_size == 3 * FRAME_BYTES
+
+
+def test_a_system_that_cannot_write_and_sync_in_one_does_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "pwritev", refuse)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    writer = LogWriter(tmp_path, {}, Files())
+    writer.append_and_sync(1, BODY)
+    assert len(synced) == 1
+    assert found(tmp_path) == [1]
 
 
 def test_frames_that_are_there_twice_are_taken_once(tmp_path: Path) -> None:
