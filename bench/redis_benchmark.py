@@ -69,18 +69,29 @@ def measure_command(
     return float(_run(server, pipeline, requests, numbers, *words)["rps"])
 
 
+def measure_tests(server: Server, tests: str, pipeline: int, requests: int) -> dict[str, float]:
+    """Requests a second of several tests (``-t``), by the names that redis-benchmark gives them."""
+    rows = _rows(server, pipeline, requests, "-t", tests)
+    return {row["test"].partition(" (")[0]: float(row["rps"]) for row in rows}
+
+
 def _run(server: Server, pipeline: int, requests: int, numbers: int, *words: str) -> dict[str, str]:
     """The first row of what redis-benchmark finds."""
+    random = ("-r", str(numbers), "--precision", "3")
+    return _rows(server, pipeline, requests, *random, *words)[0]
+
+
+def _rows(server: Server, pipeline: int, requests: int, *words: str) -> list[dict[str, str]]:
+    """What redis-benchmark finds, a row for each test."""
     done = subprocess.run(
         [
             *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--csv"),
             *("-c", str(CLIENTS), "-P", str(pipeline), "-n", str(requests)),
-            *("-r", str(numbers), "--precision", "3", *words),
+            *words,
         ],
         capture_output=True,
         text=True,
         check=True,
         timeout=_TIMEOUT_S,
     )
-    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
-    return next(csv.DictReader(rows))
+    return list(csv.DictReader(line for line in done.stdout.splitlines() if line.startswith('"')))

@@ -4,9 +4,7 @@ The servers run throughout and are measured in turn within each round; ratios ar
 round. At the end the geometric mean of all ratios says in one number how far behind or ahead.
 """
 
-import csv
 import math
-import subprocess
 from typing import Final
 
 from bench import peers, redis_benchmark
@@ -27,7 +25,6 @@ _GOAL_PIPELINE: Final = 16
 _EACH: Final = 0.5
 _MEAN: Final = 0.8
 _MAXMEMORY_BYTES: Final = 256 << 20
-_TIMEOUT_S: Final = 900
 
 
 def run(settings: Settings) -> Report:
@@ -92,21 +89,7 @@ def _compare(
 
 def _measure(server: Server, pipeline: int, requests: int) -> dict[str, float]:
     """Requests a second of every default test, by its name."""
-    found = _run(server, pipeline, requests, _TESTS)
-    long = _run(server, pipeline, max(requests // _LONG_SHARE, 1000), _LONG_TESTS)
+    found = redis_benchmark.measure_tests(server, _TESTS, pipeline, requests)
+    fewer = max(requests // _LONG_SHARE, 1000)
+    long = redis_benchmark.measure_tests(server, _LONG_TESTS, pipeline, fewer)
     return found | {test: rate for test, rate in long.items() if test.startswith("LRANGE")}
-
-
-def _run(server: Server, pipeline: int, requests: int, tests: str) -> dict[str, float]:
-    done = subprocess.run(
-        [
-            *("redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--csv"),
-            *("-c", "50", "-P", str(pipeline), "-n", str(requests), "-t", tests),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=_TIMEOUT_S,
-    )
-    rows = [line for line in done.stdout.splitlines() if line.startswith('"')]
-    return {row["test"].partition(" (")[0]: float(row["rps"]) for row in csv.DictReader(rows)}

@@ -61,13 +61,10 @@ class Unsettled:
         self._blocks: list[bytes] = []
         self._writer = BytesWriter()
         self._spaces: dict[int, Space] = {}
-        self._last_space: Space | None = None
 
     def add(self, entry: Entry, space: Space, stored_key: bytes) -> None:
         """``entry``, which is being encoded, is unsettled."""
-        if space is not self._last_space:
-            self._last_space = space
-            self._spaces[space.generation] = space
+        self._spaces[space.generation] = space
         flags: u8 = 0
         if entry.on_disk == ON_DISK_UNKNOWN:
             flags |= _UNCOUNTED

@@ -103,7 +103,7 @@ class Loader:
     def has_wanted(self) -> bool:
         """Whether ``dispatch`` has something to hand over now."""
         wanted = len(self._wanted)
-        if self._batches > 0 and wanted < _MAX_BATCH and self._key_seconds < _QUICK_SECONDS:
+        if self._batches > 0 and wanted < _MAX_BATCH and self._is_quick():
             return False
         return wanted > 0
 
@@ -144,10 +144,13 @@ class Loader:
         self._wanted = []
         total = len(wanted)
         size = _MAX_BATCH
-        if self._key_seconds >= _QUICK_SECONDS:
+        if not self._is_quick():
             size = min(max((total + self._threads - 1) // self._threads, _MIN_BATCH), _MAX_BATCH)
         for start in range(0, total, size):
             self._submit_batch(wanted[start : start + size])
+
+    def _is_quick(self) -> bool:
+        return self._key_seconds < _QUICK_SECONDS
 
     def _submit_batch(self, batch: list[Load]) -> None:
         self._batches += 1

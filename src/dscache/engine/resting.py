@@ -32,8 +32,9 @@ class Resting:
         self._store: Final[Store] = store
         self._flusher: Final[Flusher] = flusher
         self._workers: Final[Workers] = workers
-        # How many epochs there were when it was all done; and where the job tells that it is.
+        # How many epochs there were when it was all done.
         self._rested_epochs = 0
+        # The job is under way; and when the next may be.
         self._is_busy = False
         self._next = 0.0
 

@@ -50,11 +50,11 @@ class LogWriter:
 
     def append_and_sync(self, sequence: int, body: bytes) -> None:
         """Write a frame, and make everything that was appended survive a power failure."""
-        self._prepare()
         if self._unsynced:
             self.append(sequence, body)
             self.sync()
             return
+        self._prepare()
         self._is_suspect = True
         self._write(sequence, body, self._files.append_and_sync)
         self._note_synced()

@@ -28,7 +28,7 @@ _FRAME_BYTES: Final = 256 * 1024
 # MessagePack, as far as it is needed here: an array with a length of two bytes, to be filled in; arrays of
 # three that begin with a code; nil; heads of binary strings.
 _ARRAY: Final = b"\xdc\x00\x00"
-_LONE: Final = b"\x91"
+_ONE: Final = b"\x91"
 _CODES: Final = [bytes((0x93, code)) for code in range(2 * RANGE)]
 _NIL: Final = 0xC0
 _BIN_32: Final = 0xC6
@@ -74,43 +74,32 @@ class Batch:
 
     def delete(self, column: int, key: bytes) -> None:
         """Remove ``key`` if it is there."""
-        self._begin(column, key, 0)
-        self._writer.append(_NIL)
+        self._add(column, key, None)
 
     def delete_range(self, column: int, begin: bytes, end: bytes) -> None:
         """Remove every key with ``begin <= key < end``. O(1), whatever the range holds."""
         self._add(column + RANGE, begin, end)
 
-    def _add(self, code: int, key: bytes, value: bytes) -> None:
-        size: i64 = len(value)
-        if size <= _FRAME_BYTES:
-            self._begin(code, key, size)
-            _add_bytes(self._writer, value)
-            return
-        self.seal()
-        self.count += 1
-        self.size_bytes += len(key) + size
-        head = BytesWriter()
-        head.write(_LONE)
-        head.write(_CODES[code])
-        _add_bytes(head, key)
-        head.append(_BIN_32)
-        head.write(len(value).to_bytes(4, "big"))
-        self.frames.append(Frame([head.getvalue(), value], (code, key, value)))
-
-    def _begin(self, code: int, key: bytes, value_bytes: i64) -> None:
-        """Pack all of an operation but its value."""
+    def _add(self, code: int, key: bytes, value: bytes | None) -> None:
+        value_bytes: i64 = 0 if value is None else len(value)
         size: i64 = len(key) + value_bytes
         self.count += 1
         self.size_bytes += size
         if self._in_writer == _FRAME_OPERATIONS or len(self._writer) + size > _FRAME_BYTES:
             self.seal()
+        if value is not None and value_bytes > _FRAME_BYTES:
+            self.frames.append(_lone(code, key, value))
+            return
         writer = self._writer
         if self._in_writer == 0:
             writer.write(_ARRAY)
         self._in_writer += 1
         writer.write(_CODES[code])
         _add_bytes(writer, key)
+        if value is None:
+            writer.append(_NIL)
+        else:
+            _add_bytes(writer, value)
 
     def seal(self) -> None:
         """What was packed last is a frame, too. Nothing needs to come after it."""
@@ -141,6 +130,17 @@ class Batch:
         """The store has applied so many of the operations. A store need not say so."""
         self.applied = operations
         self.on_progress()
+
+
+def _lone(code: int, key: bytes, value: bytes) -> Frame:
+    """A frame of one operation, with its large value as a piece of its own."""
+    head = BytesWriter()
+    head.write(_ONE)
+    head.write(_CODES[code])
+    _add_bytes(head, key)
+    head.append(_BIN_32)
+    head.write(len(value).to_bytes(4, "big"))
+    return Frame([head.getvalue(), value], (code, key, value))
 
 
 def _add_bytes(writer: BytesWriter, data: bytes) -> None:
