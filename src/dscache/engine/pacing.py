@@ -28,17 +28,11 @@ from dscache.cache.workers import Workers
 from dscache.engine.redo import Redo
 from dscache.errors import StoreError
 
-# While an epoch is being saved, this share of the limit may be dirty at its end, and half of that at its
-# beginning: beyond, writers wait. (When all of it was free from the beginning, they wrote at full speed
-# and then stood still until the epoch's end: 684 ms at 64 MB.)
+# An epoch is cut when this share of the limit is dirty. While one is being saved, so much may be dirty at
+# its end, and half of it at its beginning: beyond, writers wait. (When all of it was free from the beginning,
+# they wrote at full speed and then stood still until the epoch's end: 684 ms at 64 MB.)
 _DIRTY_SHARE: Final = 4
 _FREE_SHARE: Final = 2
-
-# An epoch is cut when a quarter of that is dirty, if it is of small values and worth a sync: its batch takes
-# less memory then.
-_CUT_SHARE: Final = 4
-_SMALL_BYTES: Final = 16 * 1024
-_LEAST_EPOCH_BYTES: Final = 4 * 1024 * 1024
 
 # A few large values may be so many times the dirty share: they are encoded whole for each epoch. To cut one
 # after every command that changes a sorted set of a million members (a quarter of 1 GB) was to do nothing
@@ -112,16 +106,14 @@ class Pacer:
         flusher = self._flusher
         dirty_bytes: i64 = flusher.dirty_bytes
         limit: i64 = self._dirty_limit
-        if dirty_bytes <= limit // _CUT_SHARE:
+        free: i64 = limit // _FREE_SHARE
+        if dirty_bytes <= free:
             return False
         if flusher.dirty_count <= _FEW:
             return dirty_bytes > _FEW_TIMES * limit
         if flusher.is_saving:
-            free: i64 = limit // _FREE_SHARE
             return float(dirty_bytes) > float(free) + float(limit - free) * flusher.progress()
-        if dirty_bytes > flusher.dirty_count * _SMALL_BYTES:
-            return dirty_bytes > limit
-        return dirty_bytes > min(limit, _LEAST_EPOCH_BYTES)
+        return dirty_bytes > limit
 
     def relieve(self) -> None:
         """Evict what may go, cut an epoch if that is not enough, and decide whether writers wait."""
