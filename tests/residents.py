@@ -15,7 +15,7 @@ def due_size(entry: Entry) -> int:
 
 
 def check_memory(engine: Engine) -> None:
-    """Sums are sums, and every entry is in exactly the queue or list where it belongs."""
+    """Sums are sums, and every entry is in the queue or list where it belongs; if it is dirty, perhaps."""
     residency = engine.residency
     entries = [
         entry for space in residency.spaces if space is not None for entry in space.entries.values()
@@ -37,7 +37,7 @@ def check_memory(engine: Engine) -> None:
                 absent.append(entry)
         elif may_go:
             assert residency.policy.holds(entry), f"{entry.key!r} would stay for ever"
-        elif not space.retired:
+        elif entry.pins > 0:
             assert not residency.policy.holds(entry), f"{entry.key!r} could be evicted"
     assert residency.absent.count == len(absent)
     assert residency.absent.size_bytes == sum(entry.size for entry in absent)

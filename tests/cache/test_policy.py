@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from dscache.cache.entry import Entry
+from dscache.cache.entry import CLEAN, EVEN, Entry
 from dscache.cache.policy import Ghosts, Lru, Policy, S3Fifo, Sieve
 from dscache.cache.residency import POLICIES, make_policy
 
@@ -52,7 +52,8 @@ def test_an_empty_policy_has_no_victim(name: str) -> None:
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["admit", "remove", "hit", "victim", "tick"]), st.integers(0, 14)
+            st.sampled_from(["admit", "remove", "hit", "change", "save", "victim", "tick"]),
+            st.integers(0, 14),
         ),
         max_size=80,
     )
@@ -64,9 +65,19 @@ def test_no_entry_is_lost_or_evicted_twice(name: str, steps: list[tuple[str, int
     now_ms = 0
     for what, number in steps:
         entry = entries[number]
-        if what == "admit" and number not in held:
+        if what == "admit" and number not in held and entry.state == CLEAN:
             policy.admit(entry)
             held.add(number)
+        elif what == "change":
+            entry.state = EVEN
+            entry.size += 16
+            if number in held:
+                policy.grown(entry, 16)
+        elif what == "save" and entry.state != CLEAN:
+            entry.state = CLEAN
+            if number not in held:
+                policy.admit(entry)
+                held.add(number)
         elif what == "remove" and number in held:
             policy.remove(entry)
             held.remove(number)
@@ -77,18 +88,47 @@ def test_no_entry_is_lost_or_evicted_twice(name: str, steps: list[tuple[str, int
             policy.tick(now_ms)
         elif what == "victim":
             victim = policy.victim()
-            if not held:
+            clean = {one for one in held if entries[one].state == CLEAN}
+            if not clean:
                 assert victim is None
-                continue
-            assert victim is not None
-            gone = int(victim.key)
-            held.remove(gone)
-            # What was evicted and is loaded again is another entry.
-            entries[gone] = entry_of(gone, gone + 1)
+            else:
+                assert victim is not None
+                gone = int(victim.key)
+                assert gone in clean
+                held.remove(gone)
+                # What was evicted and is loaded again is another entry.
+                entries[gone] = entry_of(gone, gone + 1)
+            # It may have met some that are dirty, and taken them out.
+            held -= {one for one in held - clean if not policy.holds(entries[one])}
         for one in range(15):
             assert policy.holds(entries[one]) == (one in held)
-    assert sorted(victims(policy, len(held))) == sorted(held)
+    clean = {one for one in held if entries[one].state == CLEAN}
+    assert sorted(victims(policy, len(clean))) == sorted(clean)
     assert policy.victim() is None
+    assert not any(policy.holds(entry) for entry in entries), "what is dirty is taken out"
+
+
+@pytest.mark.parametrize("name", ["s3fifo", "sieve", "lru"])
+def test_what_is_written_and_saved_in_time_keeps_its_place(name: str) -> None:
+    policy = make_policy(name, LIMIT, 10, 1)
+    entries = admitted(policy, range(5))
+    entries[1].state = EVEN
+    assert victims(policy, 1) == [0]
+    entries[1].state = CLEAN
+    assert victims(policy, 2) == [1, 2]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_is_dirty_when_its_turn_comes_is_passed_over_until_it_is_clean(name: str) -> None:
+    policy = make_policy(name, LIMIT, 10, 1)
+    entries = admitted(policy, range(5))
+    for entry in entries[:3]:
+        entry.state = EVEN
+    assert sorted(victims(policy, 2)) == [3, 4]
+    assert policy.victim() is None
+    entries[1].state = CLEAN
+    policy.admit(entries[1])
+    assert victims(policy, 1) == [1]
 
 
 # LRU
@@ -231,6 +271,20 @@ def test_s3fifo_gives_the_small_queue_a_tenth_of_the_bytes_not_of_the_keys() -> 
     # One entry as large as half of main is far more than a tenth: it goes before main shrinks.
     admitted(policy, [7777], size=25 * 16)
     assert victims(policy, 1) == [7777]
+
+
+def test_s3fifo_notices_when_what_it_holds_grows() -> None:
+    policy = S3Fifo(LIMIT)
+    loved, (waiting,) = filled(policy, 50, 1)
+    # More than a tenth: the small queue gives first.
+    waiting.size += 25 * 16
+    policy.grown(waiting, 25 * 16)
+    assert victims(policy, 1) == [1000]
+    (waiting,) = admitted(policy, [1001])
+    loved[0].size += 1000 * 16
+    policy.grown(loved[0], 1000 * 16)
+    # It has become less than a tenth.
+    assert victims(policy, 1) == [0]
 
 
 def test_s3fifo_gives_main_entries_as_many_rounds_as_they_had_hits() -> None:

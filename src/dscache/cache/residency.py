@@ -5,9 +5,8 @@ with the epoch that is being saved, is held under ``limit_bytes``; the engine de
 ``maxmemory``, less what the store, the clients' buffers and the interpreter's own waste take (see
 ``dscache.engine.memory``).
 
-Only clean, unpinned entries can leave, and only they are in the policy's queues. When they do not
-suffice, the limit still holds: ``make_room`` answers false, the engine forces an epoch, and writers
-wait for it while readers go on.
+Only clean, unpinned entries can leave. When they do not suffice, the limit still holds: ``make_room``
+answers false, the engine forces an epoch, and writers wait for it while readers go on.
 """
 
 from __future__ import annotations
@@ -187,14 +186,18 @@ class Residency:
     # Sizes
 
     def charge(self, entry: Entry) -> None:
-        """Account for ``entry`` as it is now. It must not be linked into a queue."""
+        """Account for ``entry`` as it is now."""
         value = entry.value
         size: i64 = ENTRY_BYTES + len(entry.key)
         if value is not None:
             size += size_of(value)
         before: i64 = entry.size
         entry.size = size
-        self.entries_bytes += entry.size - before
+        grown_bytes = entry.size - before
+        if grown_bytes != 0:
+            self.entries_bytes += grown_bytes
+            if self.policy.holds(entry):
+                self.policy.grown(entry, grown_bytes)
 
     def used_bytes(self) -> int:
         """What counts against the limit."""
@@ -203,20 +206,24 @@ class Residency:
     # Coming and going
 
     def hold(self, entry: Entry) -> None:
-        """Take ``entry`` out of the queues: it is about to be changed, or pinned."""
+        """Take ``entry`` out of the queues: it is about to be deleted, made anew, or pinned."""
         self._unlink(entry)
 
     def settle(self, entry: Entry) -> None:
         """Put ``entry`` where it belongs if nothing holds it: it is clean again, or unpinned."""
-        if entry.state != CLEAN or entry.pins > 0 or entry.space == NO_SPACE:
+        if (
+            entry.state != CLEAN
+            or entry.pins > 0
+            or entry.space == NO_SPACE
+            or self._is_linked(entry)
+        ):
             return
         space = self.spaces[entry.space]
         if space is None or space.retired or space.entries.get(entry.key) is not entry:
             return
         if entry.value is None:
-            if entry.older is None:
-                self.absent.admit(entry)
-        elif not self.policy.holds(entry):
+            self.absent.admit(entry)
+        else:
             self.policy.admit(entry)
 
     def unpin(self, wait: Wait) -> None:
@@ -227,11 +234,15 @@ class Residency:
             entry.pins -= 1
             self.settle(entry)
 
+    def _is_linked(self, entry: Entry) -> bool:
+        return entry.older is not None if entry.value is None else self.policy.holds(entry)
+
     def _unlink(self, entry: Entry) -> None:
+        if not self._is_linked(entry):
+            return
         if entry.value is None:
-            if entry.older is not None:
-                self.absent.remove(entry)
-        elif self.policy.holds(entry):
+            self.absent.remove(entry)
+        else:
             self.policy.remove(entry)
 
     def _forget(self, entry: Entry) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from librt.random import random, randrange
 from mypy_extensions import i64, u8
 
-from dscache.cache.entry import Entry
+from dscache.cache.entry import CLEAN, Entry
 from dscache.cache.policy import Policy
 
 _UNLISTED: Final = 0
@@ -63,6 +63,9 @@ class Sampling(Policy):
         while drawn < self._samples and self._entries:
             index = randrange(len(self._entries))
             entry = self._entries[index]
+            if entry.queue == _EVICTABLE and entry.state != CLEAN:
+                entry.queue = _MARKED
+                self._marked += 1
             if entry.queue == _MARKED:
                 # The last entry moves into the place, so a better index found before may be stale.
                 self._take_out(index)

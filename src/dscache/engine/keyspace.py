@@ -198,13 +198,12 @@ class Keyspace:
             entry = Entry(key, None, space.number)
             space.entries[key] = entry
             space.unsettled += 1
-        elif entry.state == CLEAN:
-            self._residency.hold(entry)
         else:
             self._flusher.before_change(entry)
         if space.loads:
             self._core.loader.overtake(space, key)
         if entry.value is None:
+            self._residency.hold(entry)
             if self._core.tells_new and not is_announced:
                 self.notify(key, b"new")
             space.keys += 1
@@ -302,11 +301,8 @@ class Keyspace:
             core.tell(self.index, event, key)
 
     def _prepare(self, entry: Entry) -> None:
-        """``entry`` is going to change: out of the queues, and copied if it is being saved."""
-        if entry.state == CLEAN:
-            self._residency.hold(entry)
-        else:
-            self._flusher.before_change(entry)
+        """``entry`` is going to change: it is copied if it is being saved."""
+        self._flusher.before_change(entry)
         if self.space.loads:
             self._core.loader.overtake(self.space, entry.key)
 
@@ -351,6 +347,7 @@ class Keyspace:
 
     def _remove(self, entry: Entry, event: bytes, counts: bool = True) -> None:
         self._prepare(entry)
+        self._residency.hold(entry)
         space = self.space
         space.keys -= 1
         self._residency.resident -= 1
