@@ -253,7 +253,13 @@ class Engine:
 
         The answer is the reply, or SUSPENDED: it will be delivered. ``args`` is not empty.
         """
-        command = self.table.get(args[0])
+        name = args[0]
+        if name == session.called_name:
+            command = session.called
+        else:
+            command = self.table.get(name)
+            session.called_name = name
+            session.called = command
         if command is None:
             return self._reject(session, None, unknown_command_error(args))
         if command.subcommands and len(args) > 1:
