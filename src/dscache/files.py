@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -98,6 +99,21 @@ class Files:
         """Overwrite what is behind ``begin`` with itself, so that a sync has to write it."""
         while data := os.pread(file, _COPY_BYTES, begin):
             begin += os.pwrite(file, data, begin)
+
+
+def write_all(
+    write: Callable[[int, list[memoryview]], int], file: int, pieces: Sequence[bytes]
+) -> int:
+    """Have ``write``, a method of Files, write all of ``pieces``, however little it takes at a time; how many
+    bytes they are. Raises OSError, with some of them written."""
+    rest = [memoryview(piece) for piece in pieces]
+    while rest:
+        written = write(file, rest)
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if rest:
+            rest[0] = rest[0][written:]
+    return sum(map(len, pieces))
 
 
 def sync_directory(directory: Path) -> None:

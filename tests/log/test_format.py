@@ -10,7 +10,7 @@ from librt.strings import BytesWriter
 from dscache.log.format import (
     HEADER_BYTES,
     add_command,
-    frame,
+    header_of,
     next_mark,
     read_frame,
     time_line,
@@ -19,6 +19,7 @@ from dscache.log.format import (
 from dscache.wire.request import RequestParser
 
 SEGMENT = 7
+PING = b"*1\r\n$4\r\nPING\r\n"
 
 
 @given(
@@ -48,7 +49,7 @@ def test_what_is_no_time_is_none() -> None:
 def test_a_frame_is_read_where_it_was_written(
     sequence: int, body: bytes, synced: int, before: bytes
 ) -> None:
-    data = before + frame(sequence, body, SEGMENT, len(before), synced) + b"behind"
+    data = before + header_of(sequence, body, SEGMENT, len(before), synced) + body + b"behind"
     found = read_frame(data, SEGMENT, len(before))
     assert found is not None
     assert (found.sequence, found.body, found.synced_bytes) == (sequence, body, synced)
@@ -59,7 +60,7 @@ def test_a_frame_is_read_where_it_was_written(
 
 @given(st.data())
 def test_a_frame_with_any_byte_changed_or_missing_is_none(data: st.DataObject) -> None:
-    whole = frame(3, b"*1\r\n$4\r\nPING\r\n", SEGMENT, 0, 0)
+    whole = header_of(3, PING, SEGMENT, 0, 0) + PING
     place = data.draw(st.integers(0, len(whole) - 1))
     other = data.draw(st.integers(1, 255))
     changed = whole[:place] + bytes([whole[place] ^ other]) + whole[place + 1 :]

@@ -15,7 +15,7 @@ from conftest import PROFILE
 from disks import BROKEN, FULL, KILLED, SHORT, Died, Disk
 from dscache.errors import LogDamagedError
 from dscache.files import Files
-from dscache.log.format import HEADER_BYTES, frame
+from dscache.log.format import HEADER_BYTES, header_of
 from dscache.log.segments import Contents, segment_numbers, segment_path
 from dscache.log.writer import LogWriter
 
@@ -159,7 +159,7 @@ def test_a_strange_file_is_named(tmp_path: Path) -> None:
 
 def test_a_frame_of_another_place_is_not_taken_for_one(tmp_path: Path) -> None:
     path = segment_path(tmp_path, 1)
-    path.write_bytes(frame(1, BODY, 1, 0, 0) + frame(2, BODY, 1, 0, 0))
+    path.write_bytes(header_of(1, BODY, 1, 0, 0) + BODY + header_of(2, BODY, 1, 0, 0) + BODY)
     assert found(tmp_path) == [1]
 
 

@@ -261,7 +261,7 @@ def test_a_batch_that_cannot_be_written_never_happened(directory: Path, disk: Di
     assert recovered(directory) == [A, C]
 
 
-@pytest.mark.parametrize("writes", [0, 1, 3, 20, 60])
+@pytest.mark.parametrize("writes", [0, 1, 3, 10, 20])
 def test_a_batch_that_is_written_in_part_never_happened(
     directory: Path, disk: Disk, writes: int
 ) -> None:

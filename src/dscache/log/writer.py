@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from dscache.files import Files
-from dscache.log.format import frame
+from dscache.files import Files, write_all
+from dscache.log.format import header_of
 from dscache.log.segments import segment_path
 
 
@@ -107,14 +107,10 @@ class LogWriter:
     ) -> None:
         if self._is_torn:
             self._files.truncate(self._file, self._size)
-        data = frame(sequence, body, self._number, self._size, self._synced_bytes)
+        header = header_of(sequence, body, self._number, self._size, self._synced_bytes)
         self._is_torn = True
-        rest = memoryview(data)
-        while rest:
-            written = write(self._file, [rest])
-            rest = rest[written:]
+        self._size += write_all(write, self._file, [header, body])
         self._is_torn = False
-        self._size += len(data)
         self._last_sequence = sequence
 
     def _keep_segment(self) -> None:

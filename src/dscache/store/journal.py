@@ -47,7 +47,7 @@ from typing import Final
 from xxhash import xxh3_64
 
 from dscache.errors import StoreDamagedError
-from dscache.files import Files
+from dscache.files import Files, write_all
 from dscache.store.batch import Frame
 
 _MAGIC: Final = b"DSJ1"
@@ -60,6 +60,9 @@ _SUFFIX: Final = ".journal"
 # The seed of a frame's check: the segment's number above the offset, which is less than this.
 _OFFSET_BITS: Final = 40
 _SEED_MASK: Final = (1 << 64) - 1
+
+# Frames are written so many bytes at a time: each call gives the GIL away, which has to be got back.
+_WRITTEN_AT_ONCE: Final = 1024 * 1024
 
 # The body of a batch that changes nothing: an empty list.
 _NOTHING: Final = b"\x90"
@@ -170,24 +173,20 @@ class Journal:
         self._is_torn = False
 
     def _write_frames(self, frames: Collection[Frame]) -> None:
+        pieces: list[bytes] = []
+        pieces_bytes = 0
         for number, frame in enumerate(frames, 1):
-            flags = _FIRST if number == 1 else 0
-            self._write_frame(flags | (_LAST if number == len(frames) else 0), frame.pieces)
-
-    def _write_frame(self, flags: int, body: list[bytes]) -> None:
-        length = sum(map(len, body))
-        check = xxh3_64(_CHECKED.pack(flags, length), seed=_seed(self._number, self._size))
-        for piece in body:
-            check.update(piece)
-        pieces = [memoryview(_HEADER.pack(_MAGIC, flags, length, check.intdigest()))]
-        pieces += map(memoryview, body)
-        while pieces:
-            written = self._files.append(self._file, pieces)
-            self._size += written
-            while pieces and written >= len(pieces[0]):
-                written -= len(pieces.pop(0))
-            if pieces:
-                pieces[0] = pieces[0][written:]
+            is_last = number == len(frames)
+            flags = (_FIRST if number == 1 else 0) | (_LAST if is_last else 0)
+            length = sum(map(len, frame.pieces))
+            offset = self._size + pieces_bytes
+            pieces += [_header_of(flags, length, frame.pieces, _seed(self._number, offset))]
+            pieces += frame.pieces
+            pieces_bytes += _HEADER.size + length
+            if is_last or pieces_bytes > _WRITTEN_AT_ONCE:
+                self._size += write_all(self._files.append, self._file, pieces)
+                pieces = []
+                pieces_bytes = 0
 
     def _next_segment(self) -> None:
         file = self._files.create(self._directory / f"{self._number + 1:08d}{_SUFFIX}")
@@ -242,6 +241,13 @@ def _number_of(path: Path) -> int:
     if not path.stem.isdecimal():
         raise StoreDamagedError(f"{path} is not named like a journal segment")
     return int(path.stem)
+
+
+def _header_of(flags: int, length: int, body: list[bytes], seed: int) -> bytes:
+    check = xxh3_64(_CHECKED.pack(flags, length), seed=seed)
+    for piece in body:
+        check.update(piece)
+    return _HEADER.pack(_MAGIC, flags, length, check.intdigest())
 
 
 def _seed(number: int, offset: int) -> int:
