@@ -63,14 +63,12 @@ class Sampling(Policy):
         while drawn < self._samples and self._entries:
             index = randrange(len(self._entries))
             entry = self._entries[index]
-            if entry.queue == _EVICTABLE and entry.state != CLEAN:
-                entry.queue = _MARKED
-                self._marked += 1
-            if entry.queue == _MARKED:
+            is_marked = entry.queue == _MARKED
+            if is_marked or entry.state != CLEAN:
                 # The last entry moves into the place, so a better index found before may be stale.
                 self._take_out(index)
                 entry.queue = _UNLISTED
-                self._marked -= 1
+                self._marked -= 1 if is_marked else 0
                 best = -1
                 drawn = 0
                 continue
