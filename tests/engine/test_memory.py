@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from dscache.engine.memory import MemoryBound
+from manual_workers import ScriptedEngine
 
 MB = 1 << 20
 
@@ -51,6 +52,15 @@ for _ in range(500):
     bound.tick(0, 0)
 assert bound.entries_limit() > squeezed
 """
+
+
+def test_a_name_that_is_no_command_is_not_kept() -> None:
+    scripted = ScriptedEngine()
+    session = scripted.new_session()
+    scripted.start("GET", "k", session=session)
+    scripted.start(b"x" * MB, session=session)
+    assert session.called_name == b"GET"
+    assert session.last_command is session.called
 
 
 def test_a_process_that_is_too_large_gets_less_and_recovers_when_it_is_not() -> None:

@@ -454,6 +454,24 @@ def test_an_empty_segment_that_could_not_be_removed_is_not_forgotten(directory: 
     assert recovered(directory) == [B, C]
 
 
+def test_a_segment_that_a_killed_process_had_just_made_leaves_no_gap(directory: Path) -> None:
+    for seed in range(20):
+        disk = Disk()
+        folder = directory.with_name(f"{seed}")
+        journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
+        journal.append(packed(A))
+        disk.fail("sync_names", KILLED)
+        with pytest.raises(Died):
+            journal.append(packed(B))
+        disk.die()
+        journal, _ = open_journal(folder, segment_bytes=1, disk=disk)
+        disk.fail("sync_names", BROKEN)
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.append(packed(C))
+        disk.lose_power(random.Random(seed))
+        assert recovered(folder) == [A]
+
+
 def test_a_deletion_by_a_killed_process_is_synced_before_the_next(directory: Path) -> None:
     # Otherwise a power failure could undo it and not the next: a gap in the numbers, and no start.
     for seed in range(20):

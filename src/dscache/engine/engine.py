@@ -254,14 +254,13 @@ class Engine:
         The answer is the reply, or SUSPENDED: it will be delivered. ``args`` is not empty.
         """
         name = args[0]
-        if name == session.called_name:
-            command = session.called
-        else:
+        command = session.called
+        if command is None or name != session.called_name:
             command = self.table.get(name)
+            if command is None:
+                return self._reject(session, None, unknown_command_error(args))
             session.called_name = name
             session.called = command
-        if command is None:
-            return self._reject(session, None, unknown_command_error(args))
         if command.subcommands and len(args) > 1:
             subcommand = command.subcommands.get(args[1].lower())
             if subcommand is None:

@@ -84,9 +84,8 @@ class Session:
         self.file_descriptor = -1
         self.connected_at = engine.core.clock.time()
         self.last_command: Command | None = None
-        #: The name that the last request began with, and the command that it calls, if any. Who sends many
-        #: requests often repeats himself, and to compare is cheaper than to look up: 400 instructions of
-        #: 3,570 for GET.
+        #: The command that the last request called, and by which name. Who sends many requests often
+        #: repeats himself, and to compare is cheaper than to look up: 400 instructions of 3,570 for GET.
         self.called_name = b""
         self.called: Command | None = None
         self.last_active = self.connected_at

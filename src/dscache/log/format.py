@@ -102,15 +102,15 @@ def read_frame(data: bytes | memoryview, segment: int, offset: int) -> Frame | N
     """
     begin = offset + HEADER_BYTES
     header = bytes(data[offset:begin])
-    if len(header) < HEADER_BYTES or not header.startswith(_MARK) or header[-2:] != b"\r\n":
+    if len(header) < HEADER_BYTES or not header.startswith(_MARK):
         return None
     try:
-        sequence, length, synced_bytes, check = (int(word, 16) for word in header.split()[1:])
+        sequence, length, synced_bytes, _ = (int(word, 16) for word in header.split()[1:])
     except ValueError:
         return None
     body = bytes(data[begin : begin + length])
     found = xxh3_64_intdigest(header[:_CHECKED_BYTES] + body, seed=_seed(segment, offset))
-    if len(body) < length or found != check:
+    if len(body) < length or header[_CHECKED_BYTES:] != _CHECK % found:
         return None
     return Frame(sequence, body, synced_bytes)
 

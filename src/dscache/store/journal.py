@@ -91,9 +91,8 @@ class Journal:
         #: Segments that are complete and wait for the engine to write out its memtables.
         self.retired: list[Path] = []
         self._retired_sizes: list[int] = []
-        # Whether the last deletion of a segment would survive a power failure. Who used the journal
-        # before may have died before he knew.
-        self._deletion_is_synced = False
+        # Whether the last deletion of a segment would survive a power failure.
+        self._deletion_is_synced = True
 
     def recover(self) -> Iterator[deque[Frame]]:
         """Every whole batch, oldest first; all segments are retired then.
@@ -104,6 +103,10 @@ class Journal:
         """
         self._cut_off_failed_batch()
         self.retire()
+        # Who made or removed the last segment may have died before that was synced: a power failure could
+        # undo it, and not what comes next, and leave a gap in the numbers.
+        self._files.sync_names(self._directory)
+        self._deletion_is_synced = True
         segments = self._segments()
         sizes = []
         last_batch = whole_bytes = 0
