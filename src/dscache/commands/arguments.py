@@ -90,6 +90,9 @@ def double(text: bytes, error: bytes = NOT_A_FLOAT) -> float:
 
     As ``strtod``, but without spaces and ``nan``; and what is not 0 or infinite must not become it.
     """
+    if text == b"0":
+        # Spares what has to be asked of a zero below: 900 instructions.
+        return 0.0
     number = strtod(text)
     if number is None or number != number or not text or text[:1].isspace():
         raise CommandError(error)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from mypy_extensions import i64
+
 from dscache.commands.arguments import (
     I64_MAX,
     double,
@@ -30,6 +32,8 @@ registry: Final = Registry("sorted-set", "sortedset")
 
 _READ_KEY: Final = [KeySpec(1, access="RO ACCESS")]
 _POPPED_KEY: Final = [KeySpec(1, access="RW ACCESS DELETE")]
+
+_NINE: Final = 57
 
 _NAN: Final = b"ERR resulting score is not a number (NaN)"
 
@@ -70,14 +74,15 @@ class _AddOptions:
         self.only_less = False
         self.counts_changed = False
         self.increments = False
-        place = 2
+        place: i64 = 2
+        count: i64 = len(args)
         # What does not begin with a letter is a score, and spares the comparisons.
-        while place < len(args) and args[place][:1].isalpha() and self._take(args[place].upper()):
+        while place < count and _may_be_option(args[place]) and self._take(args[place].upper()):
             place += 1
         #: Where pairs of scores and members begin.
-        self.first_pair = place
-        pairs, odd = divmod(len(args) - place, 2)
-        if odd or pairs == 0:
+        self.first_pair: i64 = place
+        pairs = (count - place) // 2
+        if pairs == 0 or (count - place) % 2 != 0:
             raise syntax_error()
         if self.only_new and self.only_existing:
             raise CommandError(b"ERR XX and NX options at the same time are not compatible")
@@ -111,6 +116,10 @@ class _AddOptions:
         if self.only_new:
             return False
         return not (self.only_greater and new <= old) and not (self.only_less and new >= old)
+
+
+def _may_be_option(text: bytes) -> bool:
+    return len(text) > 0 and text[0] > _NINE
 
 
 @registry.command(
