@@ -183,7 +183,7 @@ class Journal:
             flags = (_FIRST if number == 1 else 0) | (_LAST if is_last else 0)
             length = sum(map(len, frame.pieces))
             offset = self._size + pieces_bytes
-            pieces += [_header_of(flags, length, frame.pieces, _seed(self._number, offset))]
+            pieces.append(_header_of(flags, length, frame.pieces, _seed(self._number, offset)))
             pieces += frame.pieces
             pieces_bytes += _HEADER.size + length
             if is_last or pieces_bytes > _WRITTEN_AT_ONCE:
