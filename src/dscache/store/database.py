@@ -47,9 +47,10 @@ from dscache.store.options import (
 _SLICE: Final = 256
 _SLICE_BYTES: Final = 128 * 1024
 
-# A writer waits while a column has so many full memtables, or so many tables at level 0 (each of them
-# is looked at by a read): where RocksDB would begin to slow writers down.
-_MAX_FULL_MEMTABLES: Final = 3
+# A writer waits while a column has so many full memtables (one is being written out while the next fills:
+# more would be smaller), or so many tables at level 0 (each of them is looked at by a read): where RocksDB
+# would begin to slow writers down.
+_MAX_FULL_MEMTABLES: Final = 1
 _MAX_LEVEL_0_TABLES: Final = 20
 
 # Beyond this share of garbage, blob files are collected.

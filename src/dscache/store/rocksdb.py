@@ -50,13 +50,12 @@ from dscache.store.database import Database, Stalled, scan_range, walk
 from dscache.store.directory import DirectoryLock, check_version, mark
 from dscache.store.gate import Gate
 from dscache.store.journal import Journal
-from dscache.store.options import MANIFEST_BYTES, write_buffer_bytes
+from dscache.store.options import MANIFEST_BYTES, journal_segment_bytes
 
 _MIN_BUDGET_BYTES: Final = 2 * 1024 * 1024
 
-# So many times a memtable's size may wait in the journal for being written out by the way; beyond, a
-# commit waits for it.
-_MAX_JOURNAL_BUFFERS: Final = 16
+# So many segments may wait in the journal for being written out by the way; beyond, a commit waits for it.
+_MAX_JOURNAL_SEGMENTS: Final = 4
 
 # Beyond what the journal holds, this much must be free before RocksDB is opened again: a manifest, its
 # options, its log.
@@ -139,7 +138,7 @@ class RocksStore:
         try:
             check_version(directory, self._path)
             self._journal = Journal(
-                directory / "journal", write_buffer_bytes(self._budget), Files()
+                directory / "journal", journal_segment_bytes(self._budget), Files()
             )
             (directory / "rocksdb").mkdir(exist_ok=True)
             sync_directory(directory)
@@ -292,7 +291,7 @@ class RocksStore:
         assert database is not None
         try:
             waiting = len(journal.retired)
-            if waiting > 1 and journal.size_bytes() > _MAX_JOURNAL_BUFFERS * journal.segment_bytes:
+            if waiting > 1 and journal.size_bytes() > _MAX_JOURNAL_SEGMENTS * journal.segment_bytes:
                 database.write_out(wait=True)
                 journal.drop_retired(waiting)
                 self._flushing = 0
