@@ -39,6 +39,7 @@ COMPILED_MODULES = (
     "store/layout.py",
     "store/record.py",
     "server/connection.py",
+    "server/outbox.py",
 )
 # Interpreted, each for its reason:
 # - config, errors: they run once, or are raised, or are the seam where a test puts its own;

@@ -175,6 +175,7 @@ def _run() -> None:
     from dscache.engine.settings import apply_settings
     from dscache.server.clients import Clients
     from dscache.server.connection import Connection
+    from dscache.server.outbox import Outbox, at_once
     from dscache.store.memory import MemoryStore
 
     config = Config.from_arguments(None, [("maxmemory", ["256mb"]), ("disk-threads", ["2"])])
@@ -188,7 +189,7 @@ def _run() -> None:
         woken.set,
     )
     apply_settings(engine)
-    connection = Connection(engine, Clients(engine), "unix")
+    connection = Connection(engine, Clients(engine, Outbox(at_once)), "unix")
     connection.connection_made(_Transport())
     for name, request in COMMANDS.items():
         before, counted = _batches(_BEFORE.get(name, request)), _batches(request)

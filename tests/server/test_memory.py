@@ -120,6 +120,7 @@ def test_clients_buffers_count_against_the_bound(start_server: StartServer) -> N
     for client in lazy:
         client.send(b"GET big\r\n" * 4)
     deadline = time.monotonic() + 20
-    while server.figure("mem_entries_limit") > before - 8 * MEBIBYTE:
+    # The system takes up to 4 MiB of a client's replies (tcp_wmem), so of each a part of one is left.
+    while server.figure("mem_entries_limit") > before - 3 * MEBIBYTE:
         assert time.monotonic() < deadline, server.info("memory")
-    assert server.figure("mem_clients_normal") > 8 * MEBIBYTE
+    assert server.figure("mem_clients_normal") > 3 * MEBIBYTE

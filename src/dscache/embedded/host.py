@@ -47,6 +47,7 @@ from dscache.server.clients import Clients
 from dscache.server.connection import Connection
 from dscache.server.driving import Heartbeat, open_for_clients
 from dscache.server.opening import commands_of
+from dscache.server.outbox import Outbox, at_once
 from dscache.server.volatile import VolatileDirectory
 
 log: Final = logging.getLogger("dscache")
@@ -177,7 +178,7 @@ class Host:
         engine = self._engine = open_for_clients(
             config, self.directory, table, extensions, self._want_turn, self._wake
         )
-        clients = self._clients = Clients(engine)
+        clients = self._clients = Clients(engine, Outbox(at_once))
         engine.clients_bytes = clients.memory_bytes
         engine.want_turn_at = self._want_turn_at
         engine.scripts.serve_meanwhile = self._serve_meanwhile

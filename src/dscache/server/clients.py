@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from dscache.config.levels import NOTICE, VERBOSE
 from dscache.engine.engine import Engine
+from dscache.server.outbox import Outbox
 
 if TYPE_CHECKING:
     from dscache.server.connection import Connection
@@ -51,10 +52,11 @@ _PROTECTED: Final = (
 
 
 class Clients:
-    """The connections of a server."""
+    """The connections of a server; ``outbox`` is where they send their replies."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, outbox: Outbox) -> None:
         self._engine = engine
+        self.outbox: Final = outbox
         self._connections: dict[int, Connection] = {}
 
     def __len__(self) -> int:

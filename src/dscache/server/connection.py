@@ -87,6 +87,8 @@ class Connection:
         # Closing was asked for by a command whose own reply is still due.
         self._close_wanted = False
         self._processing = False
+        # What the outbox knows to be in the writer, and sends soon.
+        self._noted_bytes: i64 = 0
         # Replies to changes that must be synced first: the frame of the redo log, and the bytes.
         self._unsynced: deque[tuple[int, bytes]] = deque()
         self._unsynced_bytes: i64 = 0
@@ -261,7 +263,7 @@ class Connection:
         if self._close_wanted:
             self._close_after_reply()
             return
-        self._flush()
+        self._send_soon()
         if self._ended and self._is_done_after_end():
             self._close_after_reply()
             return
@@ -304,7 +306,7 @@ class Connection:
             return
         self._writer.write(message)
         if not self._processing:
-            self._flush()
+            self._send_soon()
 
     def _look_ahead(self) -> None:
         """Parse what has arrived behind the waiting command, and let its keys be loaded."""
@@ -365,6 +367,23 @@ class Connection:
             return data[os.write(self.session.file_descriptor, data) :]
         except OSError:
             return data
+
+    def _send_soon(self) -> None:
+        """What the writer has goes out at the end of the event loop's turn; at once if that may be long."""
+        size: i64 = self._writer.size()
+        if size == 0:
+            return
+        if size > self._flush_limit() or self._engine.is_busy:
+            self._flush()
+            return
+        noted_bytes = self._noted_bytes
+        self._noted_bytes = size
+        self._clients.outbox.note(self, size - noted_bytes, noted_bytes == 0)
+
+    def send_replies(self) -> None:
+        """The end of the turn."""
+        self._noted_bytes = 0
+        self._flush()
 
     def _flush(self) -> None:
         data = self._writer.take()

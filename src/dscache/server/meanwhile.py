@@ -104,6 +104,7 @@ class Meanwhile:
         if now < self._next_look:
             return
         self._next_look = now + _INTERVAL_SECONDS
+        self._clients.outbox.send()
         self._accept()
         self._read()
 

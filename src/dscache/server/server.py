@@ -39,6 +39,7 @@ from dscache.server.logs import set_format, set_up_log
 from dscache.server.meanwhile import Meanwhile
 from dscache.server.openfiles import RESERVED, OpenFiles, allow_clients
 from dscache.server.opening import commands_of, limit_malloc_arenas
+from dscache.server.outbox import Outbox
 from dscache.server.systemd import Notifier, inherited_sockets
 from dscache.server.tls import DIRECTIVES
 from dscache.server.volatile import VolatileDirectory
@@ -155,7 +156,7 @@ class Server:
         )
         self._turn_wanted = False
         self._want_turn()
-        self._clients = Clients(engine)
+        self._clients = Clients(engine, Outbox(self._loop.call_soon))
         engine.clients_bytes = self._clients_bytes
         engine.on_shutdown = self.stop
         engine.want_turn_at = self._turn_at
