@@ -42,14 +42,14 @@ MB = 1 << 20
 bound = MemoryBound(64 * MB)
 ballast = b"x" * (200 * MB)
 for _ in range(100):
-    bound.tick(0, 0)
+    bound.tick()
 assert 0 < bound.correction_bytes <= 32 * MB
 assert bound.peak_resident_bytes >= bound.baseline_bytes + 100 * MB
 squeezed = bound.entries_limit()
 assert squeezed < 48 * MB
 del ballast
 for _ in range(500):
-    bound.tick(0, 0)
+    bound.tick()
 assert bound.entries_limit() > squeezed
 """
 

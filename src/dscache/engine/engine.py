@@ -668,17 +668,23 @@ class Engine:
             + self.redo.unsynced_bytes
         )
 
+    def weigh(self) -> None:
+        """Let entries have what the others leave over now. At each tick, and between two of them when
+        clients have sent much. O(clients)."""
+        memory = self.memory
+        others = self.others_bytes()
+        memory.weigh(self.store.memory_bytes(), others)
+        self.counters.note_used(self.residency.used_bytes() + memory.store_bytes + others)
+        self.pacer.set_limit(memory.entries_limit())
+
     def tick(self) -> None:
         """What has to happen with time. Called about ten times a second."""
         core = self.core
         now = core.clock.time()
         core.now_ms = int(now * 1000)
-        memory = self.memory
-        others = self.others_bytes()
-        memory.tick(self.store.memory_bytes(), others)
-        used_bytes = self.residency.used_bytes() + memory.store_bytes + others
-        self.counters.sample(time.perf_counter(), self.total_commands, used_bytes)
-        self.pacer.set_limit(memory.entries_limit())
+        self.memory.tick()
+        self.weigh()
+        self.counters.sample(time.perf_counter(), self.total_commands)
         self.residency.tick(core.now_ms)
         self.expiry.tick()
         self.field_expiry.tick()

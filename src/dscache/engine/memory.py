@@ -79,10 +79,13 @@ class MemoryBound:
         middle = (self.baseline_bytes + self.maxmemory + promised) // 2
         return min(middle, promised - self.maxmemory // _MARGIN_SHARE - _MARGIN_BYTES)
 
-    def tick(self, store_bytes: int, clients_bytes: int) -> None:
-        """Take new readings."""
+    def weigh(self, store_bytes: int, clients_bytes: int) -> None:
+        """Take new readings of what is measured beside entries."""
         self.store_bytes = store_bytes
         self.clients_bytes = clients_bytes
+
+    def tick(self) -> None:
+        """Take a new reading of the resident size, and correct by it."""
         self.resident_bytes = resident_bytes()
         self.peak_resident_bytes = max(self.peak_resident_bytes, self.resident_bytes)
         excess = self.resident_bytes - self.target_bytes()

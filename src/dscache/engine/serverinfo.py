@@ -78,9 +78,12 @@ class ServerCounters:
         #: Clients that were disconnected because all together took more than maxmemory-clients.
         self.evicted_clients: i64 = 0
 
-    def sample(self, now: float, commands: i64, used_bytes: i64) -> None:
-        """Take samples: ``commands`` carried out so far, ``used_bytes`` of maxmemory now."""
+    def note_used(self, used_bytes: i64) -> None:
+        """So much of maxmemory is taken now."""
         self.peak_used_bytes = max(self.peak_used_bytes, used_bytes)
+
+    def sample(self, now: float, commands: i64) -> None:
+        """Take samples: ``commands`` have been carried out so far."""
         self.operations.sample(now, commands)
         self.input_bytes.sample(now, self.net_input_bytes)
         self.output_bytes.sample(now, self.net_output_bytes)

@@ -96,7 +96,7 @@ class Importer:
         engine = self._engine
         engine.pacer.keep_up()
         if time.perf_counter() >= self._next_tick:
-            engine.memory.tick(engine.store.memory_bytes(), 0)
-            engine.pacer.set_limit(engine.memory.entries_limit())
+            engine.memory.tick()
+            engine.weigh()
             self._on_progress()
             self._next_tick = time.perf_counter() + _TICK_SECONDS

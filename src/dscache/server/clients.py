@@ -7,8 +7,8 @@ Three things keep clients from taking the memory that the data set was promised.
 (it waits for the disk, or does not read) is only listened to until it holds its *share*: an equal part of a
 quarter of ``maxmemory``. What nobody can put off, requests that are not complete yet and replies that are
 not read, is accounted, and taken from the entries. And beyond ``maxmemory-clients`` those who hold most are
-disconnected (``evict``), which is looked at whenever a part of that has arrived, so that a hundred clients
-cannot send it many times over between two ticks.
+disconnected (``evict``). Both are looked at whenever a part of either limit has arrived, so that a hundred
+clients cannot send it many times over between two ticks.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ _LEAST_LIMIT_BYTES: Final = 128 * 1024
 # on their way, must not be disconnected because the cache is tiny.
 _LEAST_PART_BYTES: Final = 16 * 1024 * 1024
 
-# What clients hold is looked at again when this part of their limit has arrived.
+# What clients hold is looked at again when this part of their limit has arrived, or this part of maxmemory;
+# but not before so many bytes for each of them, because each of them is looked at.
 _LOOK_AGAIN_SHARE: Final = 4
+_LOOK_AGAIN_MEMORY_SHARE: Final = 16
+_LOOK_AGAIN_CLIENT_BYTES: Final = 1024
 
 _TOO_MANY: Final = b"ERR max number of clients reached"
 _PROTECTED: Final = (
@@ -121,6 +124,11 @@ class Clients:
             limit = max(self._engine.memory.maxmemory * -limit // 100, _LEAST_PART_BYTES)
         return max(limit, _LEAST_LIMIT_BYTES) if limit else 0
 
+    def look(self) -> None:
+        """Much has arrived since the last tick: see to it that there is memory for it. O(clients)."""
+        self.evict()
+        self._engine.weigh()
+
     def evict(self) -> None:
         """Disconnect those who hold most, until all are within ``maxmemory-clients``. O(clients).
 
@@ -130,8 +138,11 @@ class Clients:
         """
         limit = self._limit_bytes()
         counters = self._engine.counters
-        counters.look_at_clients_at = counters.net_input_bytes + (
-            limit // _LOOK_AGAIN_SHARE or self._engine.memory.maxmemory
+        pause_bytes = self._engine.memory.maxmemory // _LOOK_AGAIN_MEMORY_SHARE
+        if limit:
+            pause_bytes = min(pause_bytes, limit // _LOOK_AGAIN_SHARE)
+        counters.look_at_clients_at = counters.net_input_bytes + max(
+            pause_bytes, len(self._connections) * _LOOK_AGAIN_CLIENT_BYTES
         )
         if not limit:
             return

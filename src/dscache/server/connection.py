@@ -160,7 +160,7 @@ class Connection:
         counters = self._engine.counters
         counters.net_input_bytes += len(data)
         if counters.net_input_bytes > counters.look_at_clients_at:
-            self._clients.evict()
+            self._clients.look()
         if self._closing:
             return
         parser = self._parser
