@@ -171,6 +171,13 @@ def test_who_hangs_up_before_the_end_of_the_turn_keeps_nobody_from_a_reply(house
     assert house.sent == [("second", PONG)]
 
 
+def test_who_stops_sending_in_the_same_turn_gets_the_replies(house: House) -> None:
+    first = house.connect("first")
+    first.data_received(PING)
+    first.eof_received()
+    assert house.sent == [("first", PONG)]
+
+
 def test_who_quits_gets_the_replies_before_the_connection_ends(house: House) -> None:
     first = house.connect("first")
     first.data_received(PING)

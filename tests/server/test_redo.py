@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from raw_client import request
@@ -68,6 +70,17 @@ def test_with_always_a_client_that_quits_gets_its_replies(start_server: StartSer
         assert client.read_to_end() == b"+OK\r\n+OK\r\n"
     restarted(server)
     assert server.call("GET", "a") == b"1"
+
+
+def test_with_always_a_client_that_stops_sending_gets_its_replies(
+    start_server: StartServer,
+) -> None:
+    server = logged(start_server, appendfsync="always")
+    for number in range(1, 21):
+        with server.connect() as client:
+            client.send(request("INCR", "a") + request("PING"))
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.read_to_end() == b":%d\r\n+PONG\r\n" % number
 
 
 def test_appendfsync_can_be_changed_while_clients_wait(start_server: StartServer) -> None:

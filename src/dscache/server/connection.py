@@ -174,18 +174,19 @@ class Connection:
     def eof_received(self) -> bool:
         """The client will send nothing more; what it has sent is still carried out."""
         self._ended = True
+        self._flush()
         return not self._is_done_after_end()
 
     def _is_done_after_end(self) -> bool:
         """Whether a client that sends nothing more need not be kept any longer.
 
-        One that waits for the disk, or has yet to read, will get its replies; one that waits for
-        something that may never come will not.
+        One that waits for the disk or the redo log, or has yet to read, will get its replies; one that
+        waits for something that may never come will not.
         """
         if self._waiting:
             wait = self.session.wait
             return wait is not None and wait.reason in (FOR_CHANGE, FOR_PAUSE)
-        return not self._write_paused
+        return not self._write_paused and not self._unsynced
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
