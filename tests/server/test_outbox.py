@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
-from socket import AF_UNIX, SOCK_STREAM, socketpair
 
 import pytest
 
 from driver import Driver
 from dscache.server.clients import Clients
 from dscache.server.connection import Connection
-from dscache.server.meanwhile import DirectTransport
 from dscache.server.outbox import Outbox, at_once
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -36,24 +35,30 @@ class Turns:
             call()
 
 
-class Wire(DirectTransport):
+class Wire(asyncio.Transport):
     """A transport that notes in ``sent``, for all of them, who sent what."""
 
     def __init__(self, name: str, sent: list[tuple[str, bytes]]) -> None:
-        ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
-        super().__init__(ours)
-        self._sockets = ours, theirs
+        super().__init__()
         self._name = name
         self._sent = sent
+        self._is_closing = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Sends ``data``."""
-        self._sent.append((self._name, data))
+        self._sent.append((self._name, bytes(data)))
 
-    def let_go(self) -> None:
-        """Closes what it has."""
-        for one in self._sockets:
-            one.close()
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits: all is sent at once."""
+        return 0
+
+    def close(self) -> None:
+        """Sends no more."""
+        self._is_closing = True
+
+    def is_closing(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._is_closing
 
 
 class House:
@@ -64,23 +69,18 @@ class House:
         self.turns = Turns()
         self.clients = Clients(self.driver.engine, Outbox(self.turns.soon))
         self.sent: list[tuple[str, bytes]] = []
-        self._wires: list[Wire] = []
 
     def connect(self, name: str, clients: Clients | None = None) -> Connection:
         """A connection whose transport is called ``name``."""
         if clients is None:
             clients = self.clients
         connection = Connection(self.driver.engine, clients, "unix")
-        wire = Wire(name, self.sent)
-        self._wires.append(wire)
-        connection.connection_made(wire)
+        connection.connection_made(Wire(name, self.sent))
         return connection
 
     def close(self) -> None:
         """Let go of everything."""
         self.driver.close()
-        for wire in self._wires:
-            wire.let_go()
 
 
 @pytest.fixture
