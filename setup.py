@@ -114,8 +114,17 @@ def compiled_extensions() -> list[Extension]:
     )
     for extension in extensions:
         # mypyc asks for -Werror. A compiler newer than ours must not break somebody's installation.
+        # Functions that only the group itself calls need not be found by name: the 77,000 calls between
+        # modules are direct, not by way of a table of the linker's (GET of one key, pipeline 64: 2.45
+        # million a second without this, 2.61 with). Optimizing at link time gives 3 % fewer instructions
+        # more, and nothing that could be measured in seconds.
         # (The list is one list, shared by all; hence not appended to.)
-        extension.extra_compile_args = [*extension.extra_compile_args, "-Wno-error"]
+        extension.extra_compile_args = [
+            *extension.extra_compile_args,
+            "-Wno-error",
+            "-fvisibility=hidden",
+        ]
+        extension.depends = [*extension.depends, __file__]  # for its flags
     return extensions
 
 
@@ -146,8 +155,8 @@ class BuildExt(build_ext):
     """Compiles C files side by side, and only those that changed.
 
     setuptools compiles an extension's files one after the other, all or none. mypyc rewrites a C file
-    only if its text changed, so an object that is newer than its C file and the headers is good, as
-    long as the same mypy made it; hence the folder of its own.
+    only if its text changed, so an object that is newer than its C file, the headers and this file (its
+    flags) is good, as long as the same mypy made it; hence the folder of its own.
     """
 
     def build_extensions(self) -> None:
