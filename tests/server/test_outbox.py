@@ -42,7 +42,6 @@ class Wire(asyncio.Transport):
         super().__init__()
         self._name = name
         self._sent = sent
-        self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Sends ``data``."""
@@ -53,12 +52,7 @@ class Wire(asyncio.Transport):
         return 0
 
     def close(self) -> None:
-        """Sends no more."""
-        self._is_closing = True
-
-    def is_closing(self) -> bool:
-        """Whether ``close`` was called."""
-        return self._is_closing
+        """There is nothing to close."""
 
 
 class House:
