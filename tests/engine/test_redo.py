@@ -459,11 +459,32 @@ def test_while_the_log_thread_is_busy_what_is_noted_becomes_one_frame(tmp_path: 
         scripted.engine.turn()
     assert redo.sequence == 1
     scripted.workers.run_log()
-    scripted.engine.turn()
+    while redo.sequence == 1:  # it waits for the first client a little
+        scripted.engine.turn()
     assert (redo.synced, redo.sequence) == (1, 2)
     scripted.workers.run_log()
     scripted.engine.turn()
     assert (redo.synced, redo.position) == (2, 2)
+
+
+def test_a_sync_waits_for_the_clients_that_the_last_one_has_answered(tmp_path: Path) -> None:
+    scripted = ScriptedEngine(appendfsync="always")
+    open_log(scripted.engine, tmp_path, Disk())
+    redo = scripted.engine.redo
+    sessions = [scripted.new_session() for _ in range(3)]
+    for session in sessions:
+        scripted.start("SET", "k", "0", session=session)
+    scripted.engine.turn()
+    scripted.workers.run_log()
+    scripted.engine.turn()
+    assert (redo.synced, redo.sequence) == (1, 1)
+    # As if that sync ended in a thousand seconds, so that its time does not run out in this test.
+    redo.group.synced(time.perf_counter() + 1000, 0.001, 3)
+    for session in sessions:
+        assert redo.sequence == 1
+        scripted.start("SET", "k", "1", session=session)
+        scripted.engine.turn()
+    assert redo.sequence == 2
 
 
 def test_every_second_it_is_synced(logged: Logged) -> None:

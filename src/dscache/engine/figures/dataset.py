@@ -131,6 +131,25 @@ PERSISTENCE: Final = Section(
             "Milliseconds that the log thread took for its last work that ended with a sync.",
             lambda engine: int(engine.redo.last_sync_seconds * 1000),
         ),
+        Figure(
+            "aof_syncs",
+            COUNTER,
+            "Syncs of the redo log.",
+            lambda engine: int(engine.redo.syncs),
+        ),
+        Figure(
+            "aof_group_waits",
+            COUNTER,
+            "With appendfsync always: syncs that waited for commands of clients that the last one had"
+            " answered, so that they share it; for a millisecond at most.",
+            lambda engine: int(engine.redo.group.waits),
+        ),
+        Figure(
+            "aof_group_waits_in_vain",
+            COUNTER,
+            "Those of aof_group_waits for which too few came. After each some syncs do not wait.",
+            lambda engine: int(engine.redo.group.waits_in_vain),
+        ),
     ],
 )
 
