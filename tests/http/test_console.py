@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from npm import npm
 from serving import ServerProcess, StartServer, free_port, until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 (if it is there)
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright  # noqa: E402 (if it is there)
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -89,16 +90,35 @@ def test_the_overview_shows_memory_and_goes_on_by_itself(page: Page, server: Ser
     server.call("SET", "b", "1")
     expect(keys).to_have_text("2")
     chart = page.get_by_role("img", name="Memory against its bound")
-    expect(chart).to_be_visible()
-    assert "maxmemory 32.0 MiB" in str(chart.get_attribute("aria-label"))
+    expect(chart).to_have_accessible_name(re.compile("maxmemory 32.0 MiB"))
+
+
+def test_charts_have_their_names_before_the_first_figures_come(
+    page: Page, server: ServerProcess
+) -> None:
+    # They had none: a screen reader found pictures of nothing, as long as the server did not answer.
+    held: list[Route] = []
+    page.route("**/api/figures*", lambda route: held.append(route))  # noqa: PLW0108 (playwright sets attributes on it)
+    with page.expect_request("**/api/figures*"):
+        _open(page, server)
+    charts = page.locator("section.chart")
+    expect(charts).to_have_count(7)
+    for chart in charts.all():
+        title = chart.get_by_role("heading").inner_text()
+        expect(chart.get_by_role("img")).to_have_accessible_name(title)
+    assert held
+    for route in held:
+        route.continue_()
+    expect(charts.first.get_by_role("img")).to_have_accessible_name(re.compile(", now: "))
 
 
 def test_a_chart_is_read_with_the_arrow_keys(page: Page, server: ServerProcess) -> None:
     _open(page, server)
-    chart = page.get_by_role("img", name="Hit ratio")
+    section = page.locator("section.chart", has=page.get_by_role("heading", name="Hit ratio"))
+    chart = section.get_by_role("img")
+    expect(chart).to_have_accessible_name(re.compile("^Hit ratio, now: "))
     chart.focus()
     page.keyboard.press("ArrowLeft")
-    section = page.locator("section", has=chart)
     expect(section.locator(".when")).to_contain_text("at ")
     page.keyboard.press("Escape")
     expect(section.locator(".when")).to_be_empty()

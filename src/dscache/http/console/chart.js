@@ -28,7 +28,8 @@ export class Chart {
     this.maximum = maximum;
     this.points = [];
     this.at = null;
-    this.plot = svg("svg", { role: "img", tabindex: "0" });
+    // It has its name before the first figures come, and if none ever do.
+    this.plot = svg("svg", { role: "img", tabindex: "0", "aria-label": title });
     this.plot.addEventListener("pointermove", (event) => this.#point(event));
     this.plot.addEventListener("pointerleave", () => this.#moveTo(null));
     this.plot.addEventListener("keydown", (event) => this.#key(event));
