@@ -55,6 +55,9 @@ _OWN_BYTES: Final = 4 * 1024
 _REQUEST_BYTES: Final = 64
 _ARGUMENT_BYTES: Final = 48
 
+# A reply shorter than this is encoded in less than a microsecond, or two if it is an array.
+_QUICK_REPLY_BYTES: Final = 1024
+
 # Replies gathered before they are handed to the transport in the middle of a batch.
 _FLUSH_BYTES: Final = 256 * 1024
 
@@ -224,6 +227,8 @@ class Connection:
         writer = self._writer
         ahead = self._ahead
         flush_bytes = self._flush_limit()
+        follows = False
+        gathered: i64 = writer.size()
         self._processing = True
         try:
             while not self._closing and not self._close_wanted:
@@ -239,7 +244,7 @@ class Connection:
                     args = request
                 if not args:
                     continue
-                reply = engine.execute(session, args)
+                reply = engine.execute(session, args, follows)
                 if reply is SUSPENDED:
                     self._waiting = True
                     self._waiting_bytes = _held_bytes(args)
@@ -248,8 +253,14 @@ class Connection:
                 self._reply(reply)
                 if not parser.trusted and engine.acl.is_known(session):
                     parser.trusted = True
-                if writer.size() > flush_bytes:
+                size: i64 = writer.size()
+                # What it took to encode a long reply is not the next command's.
+                follows = size - gathered < _QUICK_REPLY_BYTES
+                gathered = size
+                if size > flush_bytes:
                     self._flush()
+                    follows = False
+                    gathered = 0
                     if self._write_paused or self._unsynced_bytes > flush_bytes:
                         break
         except ProtocolError as error:

@@ -230,7 +230,8 @@ COMMAND_STATS: Final = Section(
             "cmdstat_<command>",
             "calls=<n>,usec=<us>,usec_per_call=<us>,rejected_calls=<n>,failed_calls=<n>",
             "Calls that have run and the microseconds that they took, waiting for the disk not"
-            " included; calls that were refused before they ran; calls that ended in an error.",
+            " included (in a pipeline from the end of the call before, with the parsing of the request);"
+            " calls that were refused before they ran; calls that ended in an error.",
             _command_lines,
         )
     ],
