@@ -225,7 +225,7 @@ class Loader:
         entry = space.entries.get(load.key)
         if entry is None:
             entry = Entry(load.key, None, space.number)
-            space.entries[load.key] = entry
+            space.entries.add(entry)
             if head is None:
                 entry.on_disk = ON_DISK_ABSENT
             else:

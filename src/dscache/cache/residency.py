@@ -165,19 +165,19 @@ class Residency:
                 return False
             entries = space.entries
             for _ in range(_REAP_STEP):
-                if not entries:
+                entry = entries.pop()
+                if entry is None:
                     break
-                _, entry = entries.popitem()
                 self._unlink(entry)
                 self._forget(entry)
                 # The list of an epoch may hold it for some time.
                 entry.value = None
                 entry.space = NO_SPACE
-            if not entries and not space.loads:
+            if entries.count == 0 and not space.loads:
                 self._retired.pop()
                 self.spaces[space.number] = None
                 self._free_numbers.append(int(space.number))
-            elif not entries:
+            elif entries.count == 0:
                 return False
             if time.perf_counter() > deadline:
                 return bool(self._retired)
@@ -281,7 +281,7 @@ class Residency:
 
     def _drop(self, entry: Entry) -> None:
         space = self.space_of(entry)
-        del space.entries[entry.key]
+        space.entries.remove(entry)
         if space.indexed:
             space.indexed.pop(entry.key, None)
         if space.field_due:

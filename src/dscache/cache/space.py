@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mypy_extensions import i16, i64
 
-from dscache.cache.entry import Entry
+from dscache.cache.table import Table
 
 if TYPE_CHECKING:
     from dscache.cache.loader import Load
@@ -25,7 +25,7 @@ class Space:
         self.generation = generation
         #: Its index in the Residency's table; entries refer to it by this.
         self.number = number
-        self.entries: dict[bytes, Entry] = {}
+        self.entries = Table()
         #: Loads under way, by key.
         self.loads: dict[bytes, Load] = {}
         #: Due times as the expiry index on disk has them, for the resident keys that it has.

@@ -196,7 +196,7 @@ class Keyspace:
         if entry is None:
             assert expire_ms != KEEP_EXPIRY, "KEEP_EXPIRY needs the key to be looked up first"
             entry = Entry(key, None, space.number)
-            space.entries[key] = entry
+            space.entries.add(entry)
             space.unsettled += 1
         else:
             self._flusher.before_change(entry)
@@ -410,7 +410,7 @@ class Keyspace:
         if space.loads:
             self._core.loader.overtake(space, key)
         entry = Entry(key, None, space.number)
-        space.entries[key] = entry
+        space.entries.add(entry)
         if space.subexpires == 0:
             # It may be inline or apart: deleting both is right for either.
             entry.on_disk = ON_DISK_APART
