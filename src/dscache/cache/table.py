@@ -3,8 +3,8 @@
 Linear hashing, after Litwin: with each key that comes a bucket is split, in order, and with each that goes
 the last one is merged with the one that it was split from. So no client has to wait until millions have been
 moved, as they are when CPython's dictionary grows (0.16 s with 2.8 million, a second with 5.6), and memory
-follows the number of keys, up and down. Entries that share a bucket form a chain, and know their hash, so that
-a key is looked at only if it is the right one.
+follows the number of keys, up and down. Entries that share a bucket form a chain, and know their hash, so
+that a key is looked at only if it is the right one.
 """
 
 from __future__ import annotations
